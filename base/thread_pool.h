@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// A pool of compute threads pinned to cores: the only place that makes compute threads.
+#ifndef TERN_BASE_THREAD_POOL_H_
+#define TERN_BASE_THREAD_POOL_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "base/mutex.h"
+
+namespace tern {
+
+// The half-open interval [begin, end).
+struct IndexRange {
+  size_t begin = 0;
+  size_t end = 0;
+  size_t size() const { return end - begin; }
+};
+
+// Part `part` of `parts` of [0, count), cut at multiples of `multiple`. Static: the same arguments
+// give the same ranges, on every machine.
+IndexRange SplitRange(size_t count, size_t multiple, size_t part, size_t parts);
+
+struct ThreadPoolOptions {
+  size_t threads = 1;
+  // Operating-system processor numbers; thread i is pinned to cpus[i % cpus.size()]. Empty: the
+  // threads run wherever the process may.
+  std::vector<int> cpus;
+};
+
+// Run() may be called from one thread at a time.
+class ThreadPool {
+ public:
+  // INVALID_ARGUMENT for no threads; FAILED_PRECONDITION if a thread cannot be pinned to its cpu.
+  static absl::StatusOr<std::unique_ptr<ThreadPool>> Create(const ThreadPoolOptions& options);
+
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  size_t size() const { return threads_.size(); }
+
+  // Calls body(thread) once for each thread 0..size()-1, each on its own pinned thread, and returns
+  // when all have returned. The caller only waits: it may be any thread.
+  void Run(absl::FunctionRef<void(size_t thread)> body);
+
+ private:
+  explicit ThreadPool(const ThreadPoolOptions& options);
+  void Loop(size_t thread);
+
+  std::vector<std::thread> threads_;
+  std::atomic<uint64_t> generation_{0};  // one more for each Run; odd tricks none
+  std::atomic<size_t> pending_{0};       // threads still in the current Run
+  std::atomic<bool> stop_{false};
+  const absl::FunctionRef<void(size_t)>* body_ = nullptr;  // set before generation_ is raised
+};
+
+}  // namespace tern
+
+#endif  // TERN_BASE_THREAD_POOL_H_

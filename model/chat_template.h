@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// How a conversation becomes a prompt.
+#ifndef TERN_MODEL_CHAT_TEMPLATE_H_
+#define TERN_MODEL_CHAT_TEMPLATE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "model/tokenizer.h"
+
+namespace tern {
+
+struct ChatMessage {
+  std::string role;  // "system", "user" or "assistant"
+  std::string content;
+};
+
+// Token ids of the conversation and of the start of the assistant's turn, with bos where the
+// tokenizer wants it. BitNet's own format: each message is `Role: text<|eot_id|>`, with the role
+// capitalised and the text trimmed; then `Assistant: `. The text of a message is never read as
+// special tokens. INVALID_ARGUMENT for an unknown role, no message, or a last message that is the
+// assistant's; FAILED_PRECONDITION if the vocabulary has no <|eot_id|>.
+absl::StatusOr<std::vector<TokenId>> ApplyChatTemplate(const Tokenizer& tokenizer,
+                                                       const std::vector<ChatMessage>& messages);
+
+}  // namespace tern
+
+#endif  // TERN_MODEL_CHAT_TEMPLATE_H_

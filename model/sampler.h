@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// Chooses the next token from logits. Pure: the same arguments give the same token everywhere.
+#ifndef TERN_MODEL_SAMPLER_H_
+#define TERN_MODEL_SAMPLER_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "model/tokenizer.h"
+
+namespace tern {
+
+// Applied in this order: repetition penalty, temperature, top-k, top-p, min-p. Defaults are those
+// of `tern generate`.
+struct SamplingParams {
+  float temperature = 0.8f;         // 0: greedy, the first of the largest logits
+  uint32_t top_k = 40;              // 0: all
+  float top_p = 0.95f;              // in (0, 1]; 1: all
+  float min_p = 0.0f;               // in [0, 1]: least probability as a share of the largest
+  float repetition_penalty = 1.0f;  // in [1, 10]; divides positive logits of tokens seen before
+  uint64_t seed = 0;
+  uint32_t logprobs = 0;  // most likely tokens to report with each token, at most 20
+
+  bool operator==(const SamplingParams&) const = default;
+};
+
+// INVALID_ARGUMENT, naming the field, what was found and what is allowed.
+absl::Status Validate(const SamplingParams& params);
+
+struct TokenLogprob {
+  TokenId token = 0;
+  float logprob = 0;  // natural logarithm of the probability under the unmodified logits
+  bool operator==(const TokenLogprob&) const = default;
+};
+
+struct SampledToken {
+  TokenLogprob chosen;             // logprob is computed only if params.logprobs > 0, else 0
+  std::vector<TokenLogprob> top;   // params.logprobs entries, most likely first
+};
+
+// Samples the token at `position` (tokens before it in the sequence). `history` is every token of
+// the sequence so far. The random number is Philox4x32-10 (Salmon et al., SC 2011) of
+// (seed, position): replay needs no saved state. Candidates of equal logit are ordered by id.
+SampledToken SampleToken(std::span<const float> logits, const SamplingParams& params,
+                         uint64_t position, std::span<const TokenId> history);
+
+}  // namespace tern
+
+#endif  // TERN_MODEL_SAMPLER_H_
