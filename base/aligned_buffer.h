@@ -25,9 +25,9 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(size_t size)
-      : data_(static_cast<T*>(size == 0 ? nullptr
-                                        : ::operator new(size * sizeof(T),
-                                                         std::align_val_t(kCacheLineBytes)))),
+      : data_(static_cast<T*>(
+            size == 0 ? nullptr
+                      : ::operator new(size * sizeof(T), std::align_val_t(kCacheLineBytes)))),
         size_(size) {}
 
   static AlignedBuffer Zeroed(size_t size) {

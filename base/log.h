@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Log lines to stderr, and checks of our own invariants.
 //
-// Who logs: worker, coordinator, transports, tools. Kernels, model, partition and the state machines
-// return values instead. One line says that a state changed; never one per token.
+// Who logs: worker, coordinator, transports, tools. Kernels, model, partition and the state
+// machines return values instead. One line says that a state changed; never one per token.
 #ifndef TERN_BASE_LOG_H_
 #define TERN_BASE_LOG_H_
 
@@ -39,8 +39,8 @@ void LogError(const Parts&... parts) {
 
 // Aborts unless `condition` holds. For our own invariants only: nothing that arrives by file, flag
 // or wire may trip one.
-#define TERN_CHECK(condition)                                            \
-  do {                                                                   \
+#define TERN_CHECK(condition)                                              \
+  do {                                                                     \
     if (!(condition)) ::tern::CheckFailed(__FILE__, __LINE__, #condition); \
   } while (false)
 

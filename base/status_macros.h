@@ -12,13 +12,14 @@
 #define TERN_CONCAT(a, b) TERN_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function if `expression`, an absl::Status, is not OK.
-#define TERN_RETURN_IF_ERROR(expression)             \
-  do {                                               \
-    absl::Status tern_status = (expression);         \
-    if (!tern_status.ok()) return tern_status;       \
+#define TERN_RETURN_IF_ERROR(expression)       \
+  do {                                         \
+    absl::Status tern_status = (expression);   \
+    if (!tern_status.ok()) return tern_status; \
   } while (false)
 
-// Declares or assigns `lhs` from the value of `expression`, an absl::StatusOr, or returns its error.
+// Declares or assigns `lhs` from the value of `expression`, an absl::StatusOr, or returns its
+// error.
 #define TERN_ASSIGN_OR_RETURN(lhs, expression) \
   TERN_ASSIGN_OR_RETURN_IMPL(TERN_CONCAT(tern_statusor_, __LINE__), lhs, expression)
 #define TERN_ASSIGN_OR_RETURN_IMPL(statusor, lhs, expression) \

@@ -55,7 +55,7 @@ class ThreadPool {
   void Loop(size_t thread);
 
   std::vector<std::thread> threads_;
-  std::atomic<uint64_t> generation_{0};  // one more for each Run; odd tricks none
+  std::atomic<uint64_t> generation_{0};  // one more for each Run
   std::atomic<size_t> pending_{0};       // threads still in the current Run
   std::atomic<bool> stop_{false};
   const absl::FunctionRef<void(size_t)>* body_ = nullptr;  // set before generation_ is raised

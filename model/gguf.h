@@ -21,8 +21,8 @@
 
 namespace tern {
 
-// A metadata value. Integers of every width are widened, unsigned to uint64_t and signed to int64_t;
-// floats to double. Arrays hold elements of one kind.
+// A metadata value. Integers of every width are widened, unsigned to uint64_t and signed to
+// int64_t; floats to double. Arrays hold elements of one kind.
 struct GgufValue;
 using GgufArray = std::variant<std::vector<bool>, std::vector<uint64_t>, std::vector<int64_t>,
                                std::vector<double>, std::vector<std::string>>;

@@ -36,8 +36,8 @@ struct TokenLogprob {
 };
 
 struct SampledToken {
-  TokenLogprob chosen;             // logprob is computed only if params.logprobs > 0, else 0
-  std::vector<TokenLogprob> top;   // params.logprobs entries, most likely first
+  TokenLogprob chosen;            // logprob is computed only if params.logprobs > 0, else 0
+  std::vector<TokenLogprob> top;  // params.logprobs entries, most likely first
 };
 
 // Samples the token at `position` (tokens before it in the sequence). `history` is every token of

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "base/thread_pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+
+namespace tern {
+namespace {
+
+// Polls before a waiter sleeps. Enough to bridge two phases of a layer; short enough that an idle
+// pool costs nothing. On an oversubscribed machine the yield lets the others finish first.
+constexpr int kSpins = 2000;
+constexpr int kYields = 4;
+
+// Waits until `*value` differs from `old`: spin, yield, then sleep in the kernel (futex).
+template <typename T>
+void WaitWhileEqual(const std::atomic<T>& value, T old) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (value.load(std::memory_order_acquire) != old) return;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  for (int i = 0; i < kYields; ++i) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    sched_yield();
+  }
+  value.wait(old, std::memory_order_acquire);
+}
+
+absl::Status PinTo(std::thread& thread, int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  const int error = pthread_setaffinity_np(thread.native_handle(), sizeof(set), &set);
+  if (error == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("cannot pin a compute thread to cpu ", cpu, ": ", std::strerror(error)));
+}
+
+}  // namespace
+
+IndexRange SplitRange(size_t count, size_t multiple, size_t part, size_t parts) {
+  const size_t units = (count + multiple - 1) / multiple;
+  const auto cut = [&](size_t p) { return std::min(count, units * p / parts * multiple); };
+  return {cut(part), cut(part + 1)};
+}
+
+absl::StatusOr<std::unique_ptr<ThreadPool>> ThreadPool::Create(const ThreadPoolOptions& options) {
+  if (options.threads == 0) {
+    return absl::InvalidArgumentError("threads: found 0, want at least 1");
+  }
+  for (const int cpu : options.cpus) {
+    if (cpu < 0 || cpu >= CPU_SETSIZE) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("cpu: found ", cpu, ", want 0 to ", CPU_SETSIZE - 1));
+    }
+  }
+  std::unique_ptr<ThreadPool> pool(new ThreadPool(options));
+  for (size_t i = 0; i < pool->threads_.size() && !options.cpus.empty(); ++i) {
+    const absl::Status pinned = PinTo(pool->threads_[i], options.cpus[i % options.cpus.size()]);
+    if (!pinned.ok()) return pinned;
+  }
+  return pool;
+}
+
+ThreadPool::ThreadPool(const ThreadPoolOptions& options) {
+  threads_.reserve(options.threads);
+  for (size_t i = 0; i < options.threads; ++i) threads_.emplace_back([this, i] { Loop(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true, std::memory_order_relaxed);
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ThreadPool::Run(absl::FunctionRef<void(size_t)> body) {
+  TERN_CHECK(pending_.load() == 0);
+  body_ = &body;
+  pending_.store(threads_.size(), std::memory_order_relaxed);
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  for (size_t left = pending_.load(std::memory_order_acquire); left != 0;
+       left = pending_.load(std::memory_order_acquire)) {
+    WaitWhileEqual(pending_, left);
+  }
+}
+
+void ThreadPool::Loop(size_t thread) {
+  uint64_t seen = 0;
+  while (true) {
+    WaitWhileEqual(generation_, seen);
+    ++seen;
+    if (stop_.load(std::memory_order_relaxed)) return;
+    (*body_)(thread);
+    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+  }
+}
+
+}  // namespace tern

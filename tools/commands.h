@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// The subcommands of `tern`, one file each. Each function registers one subcommand on `app`; if the
+// user chose it, its callback leaves the outcome in `status`.
+#ifndef TERN_TOOLS_COMMANDS_H_
+#define TERN_TOOLS_COMMANDS_H_
+
+#include <CLI/CLI.hpp>
+
+#include "absl/status/status.h"
+
+namespace tern {
+
+void AddChat(CLI::App& app, absl::Status& status);
+void AddGenerate(CLI::App& app, absl::Status& status);
+void AddInspect(CLI::App& app, absl::Status& status);
+void AddPerplexity(CLI::App& app, absl::Status& status);
+void AddRun(CLI::App& app, absl::Status& status);
+void AddServe(CLI::App& app, absl::Status& status);
+void AddSynth(CLI::App& app, absl::Status& status);
+void AddWorker(CLI::App& app, absl::Status& status);
+
+}  // namespace tern
+
+#endif  // TERN_TOOLS_COMMANDS_H_
