@@ -5,6 +5,7 @@
 #define TERN_BASE_ALIGNED_BUFFER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -33,6 +34,16 @@ class AlignedBuffer {
   static AlignedBuffer Zeroed(size_t size) {
     AlignedBuffer buffer(size);
     if (size > 0) std::memset(buffer.data(), 0, size * sizeof(T));
+    return buffer;
+  }
+
+  // Empty if there is no memory for it.
+  static AlignedBuffer TryAllocate(size_t size) {
+    AlignedBuffer buffer;
+    if (size == 0 || size > SIZE_MAX / sizeof(T)) return buffer;
+    void* data = ::operator new(size * sizeof(T), std::align_val_t(kCacheLineBytes), std::nothrow);
+    buffer.data_.reset(static_cast<T*>(data));
+    buffer.size_ = data == nullptr ? 0 : size;
     return buffer;
   }
 

@@ -38,6 +38,8 @@ class KvCache {
   // Makes room for a sequence to hold `tokens` tokens in all. RESOURCE_EXHAUSTED, with nothing
   // changed, if too few pages are free.
   absl::Status Reserve(SequenceId sequence, uint32_t tokens);
+  // Pages that Reserve would take for the same arguments.
+  uint64_t PagesMissing(SequenceId sequence, uint64_t tokens) const;
   // Counts `tokens` more tokens as written. REQUIRES room reserved.
   void Advance(SequenceId sequence, uint32_t tokens);
   // Frees a sequence's pages. Does nothing if there is none: a cancel may come twice.
@@ -47,9 +49,11 @@ class KvCache {
   uint32_t length(SequenceId sequence) const;
   uint64_t pages() const { return pages_; }
   uint64_t free_pages() const { return free_.size(); }
+  uint32_t layers() const { return layers_; }
   KvType type() const { return type_; }
 
-  // A sequence's pages, in order of position. Valid until the next Reserve or Release of it.
+  // A sequence's pages, in order of position. Valid until the next Reserve or Release. REQUIRES
+  // that the sequence has reserved.
   const std::vector<uint32_t>& PageTable(SequenceId sequence) const;
   // [kKvPageTokens, kv_dim] elements of the cache's type.
   uint8_t* Keys(uint32_t layer, uint32_t page);

@@ -15,7 +15,7 @@ namespace tern {
 // Applied in this order: repetition penalty, temperature, top-k, top-p, min-p. Defaults are those
 // of `tern generate`.
 struct SamplingParams {
-  float temperature = 0.8f;         // 0: greedy, the first of the largest logits
+  float temperature = 0.8f;         // in [0, 100]; 0: greedy, the first of the largest logits
   uint32_t top_k = 40;              // 0: all
   float top_p = 0.95f;              // in (0, 1]; 1: all
   float min_p = 0.0f;               // in [0, 1]: least probability as a share of the largest
@@ -40,9 +40,14 @@ struct SampledToken {
   std::vector<TokenLogprob> top;  // params.logprobs entries, most likely first
 };
 
+// The logarithm of the sum of e^logit: a token's log-probability is its logit less this. The same
+// bits on every machine.
+double LogSumExp(std::span<const float> logits);
+
 // Samples the token at `position` (tokens before it in the sequence). `history` is every token of
 // the sequence so far. The random number is Philox4x32-10 (Salmon et al., SC 2011) of
 // (seed, position): replay needs no saved state. Candidates of equal logit are ordered by id.
+// REQUIRES at least one logit and params that Validate accepts.
 SampledToken SampleToken(std::span<const float> logits, const SamplingParams& params,
                          uint64_t position, std::span<const TokenId> history);
 
