@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// Frames to and from bytes (docs/protocol.md, Frames). Nothing from the wire is trusted: sizes are
+// checked against the committed plan, and a CRC-32C covers everything.
+#ifndef TERN_CLUSTER_FRAME_CODEC_H_
+#define TERN_CLUSTER_FRAME_CODEC_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "cluster/frame.h"
+
+namespace tern {
+
+// The bounds that the committed plan sets on frames.
+struct FrameLimits {
+  uint64_t epoch = 0;
+  uint32_t dim = 0;
+  uint32_t vocab = 0;
+  uint32_t context = 0;
+  uint32_t max_rows = 0;       // of a step
+  bool expect_hidden = false;  // false on the way into stage 0
+};
+
+// A frame as bytes: everything but the activations, and the activations, so that a transport can
+// send them without a copy. `body` borrows from the frame.
+struct EncodedFrame {
+  std::string head;               // header and descriptors
+  std::span<const uint8_t> body;  // hidden as little-endian float32, or empty
+};
+EncodedFrame EncodeFrame(const Frame& frame);
+
+// Decodes `bytes` (head followed by body). DATA_LOSS for bytes that are no frame, a wrong checksum
+// or sizes that disagree; FAILED_PRECONDITION for another protocol version or epoch;
+// INVALID_ARGUMENT for a frame beyond `limits`. Allocates nothing before the sizes are checked.
+absl::StatusOr<Frame> DecodeFrame(std::span<const uint8_t> bytes, const FrameLimits& limits);
+
+}  // namespace tern
+
+#endif  // TERN_CLUSTER_FRAME_CODEC_H_

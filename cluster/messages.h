@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// What workers and the coordinator tell each other, as plain structs. cluster/wire.h turns them to
+// and from protobuf and validates them: beyond it nothing is optional or unchecked.
+#ifndef TERN_CLUSTER_MESSAGES_H_
+#define TERN_CLUSTER_MESSAGES_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cluster/frame.h"
+#include "model/config.h"
+#include "model/kv_cache.h"
+#include "model/tensor.h"
+#include "model/transformer.h"
+
+namespace tern {
+
+// Raised whenever frames or messages change their meaning. Peers of different numbers refuse each
+// other by name.
+inline constexpr uint32_t kProtocolVersion = 1;
+
+// A tensor and the digest of its stored bytes: content-addressed, wherever the bytes come from.
+struct TensorRef {
+  TensorInfo info;
+  std::string sha256;
+};
+
+// A model without its bytes.
+struct ModelManifest {
+  ModelConfig config;
+  std::vector<TensorRef> tensors;
+  std::string digest;  // SHA-256 over config and tensors: the model's name in the cluster
+};
+
+// --- Worker to coordinator ---
+
+struct RegisterWorker {
+  std::string name;          // unique in the cluster, e.g. "host:pid"
+  std::string data_address;  // where frames for it go, "host:port"
+  std::string version;       // of the build
+  uint32_t protocol = 0;     // kProtocolVersion of the build
+  std::string machine;       // for people: what topology.ToString() says
+  std::string cpuset;        // the processors it took, "0-3"
+  std::string isa;           // of the kernels it chose
+  uint32_t threads = 0;
+  uint64_t memory_bytes = 0;
+  double weights_per_second = 0;  // measured, see WorkerCapacity
+};
+
+struct LoadProgress {
+  uint64_t epoch = 0;
+  float share = 0;     // [0, 1]
+  std::string source;  // "local file", "cache" or "coordinator": where the last tensor came from
+};
+
+// Weights loaded, KV cache allocated.
+struct StageReady {
+  uint64_t epoch = 0;
+  std::string model_digest;
+  std::string rope_digest;
+  uint64_t bytes_fetched = 0;  // over the network, for this plan
+};
+
+struct StageCommitted {
+  uint64_t epoch = 0;
+};
+
+// The stage cannot be loaded or can no longer run.
+struct StageFailed {
+  uint64_t epoch = 0;
+  absl::Status status;
+};
+
+struct Heartbeat {
+  uint64_t epoch = 0;       // 0: no stage
+  uint64_t steps_done = 0;  // of the epoch: a stuck compute loop must not look healthy
+  uint64_t steps_queued = 0;
+};
+
+using WorkerMessage =
+    std::variant<RegisterWorker, LoadProgress, StageReady, StageCommitted, StageFailed, Heartbeat>;
+
+// --- Coordinator to worker ---
+
+// The registration was accepted. (One that is refused ends the stream with FAILED_PRECONDITION and
+// a message that names both versions.)
+struct Welcome {
+  std::string coordinator_version;
+};
+
+// First phase of a plan: load, allocate, answer StageReady or StageFailed.
+struct PrepareStage {
+  uint64_t epoch = 0;
+  ModelConfig config;
+  std::string model_digest;
+  std::string rope_digest;
+  std::vector<TensorRef> tensors;  // just those of this stage
+  std::string model_path;          // where the coordinator found the file; may exist here too
+  LayerRange layers;
+  uint32_t stage = 0;
+  uint32_t stages = 0;
+  std::string next_address;  // of the next stage; empty: the coordinator itself
+  KvType kv_type = KvType::kF16;
+  uint64_t kv_pages = 0;
+  uint32_t max_rows = 0;  // of a step
+};
+
+// Second phase: every stage is ready; accept frames of this epoch, answer StageCommitted.
+struct CommitStage {
+  uint64_t epoch = 0;
+};
+
+// The epoch is over: forget its sequences and refuse its frames. Loaded weights may stay.
+struct AbandonStage {
+  uint64_t epoch = 0;
+  std::string reason;
+};
+
+using CoordinatorMessage = std::variant<Welcome, PrepareStage, CommitStage, AbandonStage>;
+
+}  // namespace tern
+
+#endif  // TERN_CLUSTER_MESSAGES_H_

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// Runs requests over a pipeline: owns the scheduler, sends its steps to the first stage, takes
+// results from the last, turns tokens into text and tells each request's listener.
+#ifndef TERN_COORDINATOR_ENGINE_H_
+#define TERN_COORDINATOR_ENGINE_H_
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "cluster/transport.h"
+#include "coordinator/request.h"
+#include "coordinator/scheduler.h"
+#include "model/tokenizer.h"
+
+namespace tern {
+
+// Thread-safe. All work happens on one thread of its own; listeners are called from it.
+class Engine {
+ public:
+  // `tokenizer` must outlive the engine.
+  explicit Engine(const Tokenizer& tokenizer);
+  // Ends every request with CANCELLED.
+  ~Engine();
+
+  // Takes up service over a committed pipeline whose first stage is behind `first_stage`.
+  // REQUIRES that no pipeline is up.
+  void StartPipeline(const SchedulerConfig& config, std::unique_ptr<FrameSender> first_stage);
+
+  // The pipeline is gone: every request ends with `reason` (UNAVAILABLE says it may be retried), as
+  // do new ones until the next StartPipeline.
+  void StopPipeline(absl::Status reason);
+
+  // A frame from the last stage. Frames of another epoch are dropped; a frame that cannot be ours
+  // stops the pipeline.
+  void OnFrame(Frame frame);
+
+  // Starts a request. The listener hears of it from now on, until OnFinish. Errors (UNAVAILABLE
+  // without a pipeline, those of Scheduler::Submit and Validate) come as OnFinish too, so that
+  // there is one way for a request to end. The listener is shared because an RPC and the engine
+  // end independently.
+  RequestId Submit(GenerationRequest request, std::shared_ptr<GenerationListener> listener);
+
+  // Ends a request with CANCELLED and frees its KV cache on every stage. Does nothing if it ended.
+  void Cancel(RequestId id);
+
+  struct Stats {
+    size_t running = 0;
+    size_t waiting = 0;
+    uint64_t free_kv_pages = 0;
+    uint64_t kv_pages = 0;
+    uint64_t steps_done = 0;
+    bool pipeline_up = false;
+  };
+  Stats stats() const;
+
+  // Waits until no request is running or waiting, or `timeout` passed; whether it is so.
+  bool WaitIdle(absl::Duration timeout);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_COORDINATOR_ENGINE_H_

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// A generation request inside the coordinator, and what its owner hears of it.
+#ifndef TERN_COORDINATOR_REQUEST_H_
+#define TERN_COORDINATOR_REQUEST_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "model/sampler.h"
+#include "model/tokenizer.h"
+
+namespace tern {
+
+using RequestId = uint64_t;  // also the SequenceId on the stages
+
+struct GenerationRequest {
+  std::vector<TokenId> prompt;  // not empty
+  uint32_t max_tokens = 128;    // at least 1
+  SamplingParams sampling;
+  std::vector<TokenId> stop_tokens;  // end the generation; not shown
+  std::vector<std::string> stop;     // texts that end it; not shown
+  bool want_logits = false;          // tests: each token comes with its logits
+};
+
+enum class FinishReason { kStop, kLength, kCancelled, kError };
+
+// "stop", "length", "cancelled" or "error".
+const char* FinishReasonName(FinishReason reason);
+
+struct GeneratedToken {
+  SampledToken sampled;
+  std::string text;           // complete UTF-8; may be empty while a character is held back
+  std::vector<float> logits;  // [vocab] where wanted
+};
+
+struct GenerationStats {
+  uint32_t prompt_tokens = 0;
+  uint32_t generated_tokens = 0;
+  absl::Duration time_to_first_token;
+  absl::Duration total;
+};
+
+// Called from the engine's thread, in order; must not block. OnToken any number of times, then
+// OnFinish exactly once.
+class GenerationListener {
+ public:
+  virtual ~GenerationListener() = default;
+  virtual void OnToken(const GeneratedToken& token) = 0;
+  // `tail` is text that was held back. `status` is OK unless `reason` is kError (UNAVAILABLE: may
+  // be retried) or kCancelled (CANCELLED).
+  virtual void OnFinish(FinishReason reason, const std::string& tail, const absl::Status& status,
+                        const GenerationStats& stats) = 0;
+};
+
+}  // namespace tern
+
+#endif  // TERN_COORDINATOR_REQUEST_H_

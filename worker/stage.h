@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// One pipeline stage: a range of layers, the KV cache of its sequences, and, on the last one, the
+// sampler. Computes; knows no transport.
+#ifndef TERN_WORKER_STAGE_H_
+#define TERN_WORKER_STAGE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "base/thread_pool.h"
+#include "cluster/frame.h"
+#include "kernels/registry.h"
+#include "model/kv_cache.h"
+#include "model/transformer.h"
+
+namespace tern {
+
+struct StageSpec {
+  uint64_t epoch = 0;
+  ModelConfig config;
+  LayerRange layers;
+  KvType kv_type = KvType::kF16;
+  uint64_t kv_pages = 0;
+};
+
+// Thread-compatible: Run is called by one thread (see stage_runner.h).
+class Stage {
+ public:
+  // `pool` must outlive the stage; `source` is only read here. Errors of Transformer::Load and
+  // KvCache::Create.
+  static absl::StatusOr<std::unique_ptr<Stage>> Create(
+      const StageSpec& spec, const TensorSource& source, const Kernels& kernels, ThreadPool* pool,
+      const std::function<void(float)>& progress = {});
+
+  // Runs one step and returns the frame for the next stage (a StepFrame), or, on the last stage,
+  // the ResultFrame. FAILED_PRECONDITION, with nothing changed, if a segment's position is not the
+  // sequence's cached length or the epoch is another; RESOURCE_EXHAUSTED if pages run out, which
+  // the scheduler's reservations exclude.
+  absl::StatusOr<Frame> Run(StepFrame step);
+
+  const StageSpec& spec() const { return spec_; }
+  bool is_first() const { return spec_.layers.begin == 0; }
+  bool is_last() const { return spec_.layers.end == spec_.config.layers; }
+  const KvCache& cache() const { return cache_; }
+
+ private:
+  Stage(const StageSpec& spec, std::unique_ptr<Transformer> transformer, KvCache cache);
+
+  absl::Status CheckStep(const StepFrame& step) const;
+  SequenceResult Sample(const Segment& segment, std::span<const float> hidden);
+
+  const StageSpec spec_;
+  std::unique_ptr<Transformer> transformer_;
+  KvCache cache_;
+  // Last stage only: every token of each live sequence, for the repetition penalty.
+  absl::flat_hash_map<SequenceId, std::vector<TokenId>> history_;
+  std::vector<float> logits_;  // [vocab]
+};
+
+}  // namespace tern
+
+#endif  // TERN_WORKER_STAGE_H_

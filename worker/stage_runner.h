@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Drives a stage: takes frames from the transport, computes on a thread of its own, hands results
+// to the next link. So sending step j overlaps computing step j + 1.
+#ifndef TERN_WORKER_STAGE_RUNNER_H_
+#define TERN_WORKER_STAGE_RUNNER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "base/mutex.h"
+#include "cluster/transport.h"
+#include "worker/stage.h"
+
+namespace tern {
+
+// Thread-safe.
+class StageRunner {
+ public:
+  // Owns the stage and the link to the next one. `on_failure` is called once, from the compute
+  // thread, if a step fails; the runner computes nothing after that.
+  StageRunner(std::unique_ptr<Stage> stage, std::unique_ptr<FrameSender> next,
+              std::function<void(absl::Status)> on_failure);
+  // Finishes the step at work and drops those queued.
+  ~StageRunner();
+
+  // Queues a step; returns at once. A ResultFrame here is a failure: stages receive steps only.
+  void Push(Frame frame) ABSL_LOCKS_EXCLUDED(mu_);
+
+  uint64_t steps_done() const { return steps_done_.load(std::memory_order_relaxed); }
+  uint64_t steps_queued() const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  void Loop();
+  void Fail(absl::Status status);
+
+  const std::unique_ptr<Stage> stage_;
+  const std::unique_ptr<FrameSender> next_;
+  const std::function<void(absl::Status)> on_failure_;
+  std::atomic<uint64_t> steps_done_{0};
+
+  mutable Mutex mu_;
+  CondVar wake_;
+  std::deque<Frame> queue_ ABSL_GUARDED_BY(mu_);
+  bool stop_ ABSL_GUARDED_BY(mu_) = false;
+  bool failed_ ABSL_GUARDED_BY(mu_) = false;
+
+  std::thread thread_;  // last: it uses everything above
+};
+
+}  // namespace tern
+
+#endif  // TERN_WORKER_STAGE_RUNNER_H_
