@@ -6,10 +6,7 @@
 // I2_S (files; docs/formats.md): rows follow each other; each 128 columns take 32 bytes, byte p
 // holds columns p, 32+p, 64+p, 96+p from the high bits down.
 //
-// T2R16 (memory): rows in groups of 16, columns in groups of 16; each 16 x 16 tile is 64 bytes,
-// tiles of one row group follow each other. Byte 4*r + k of a tile holds, from the low bits up,
-// columns k, 4+k, 8+k, 12+k of row r. A kernel thus sums 16 rows in 16 lanes and needs no
-// horizontal sum. Rows are padded to a multiple of 16 with trit 0.
+// T2R16 (memory): tiles of 16 rows x 16 columns; kernels/t2r16.h.
 #ifndef TERN_KERNELS_PACKING_H_
 #define TERN_KERNELS_PACKING_H_
 
@@ -18,16 +15,13 @@
 #include <span>
 
 #include "absl/status/status.h"
+#include "kernels/t2r16.h"
 
 namespace tern {
 
 inline constexpr size_t kI2SBlockCols = 128;
 inline constexpr size_t kI2SBlockBytes = 32;
 inline constexpr size_t kI2STailBytes = 32;  // float32 scale, then zeros
-
-inline constexpr size_t kT2R16Rows = 16;
-inline constexpr size_t kT2R16Cols = 16;
-inline constexpr size_t kT2R16TileBytes = 64;
 
 // Bytes of a [rows, cols] matrix in T2R16. `cols` is a multiple of 16.
 constexpr size_t T2R16Bytes(size_t rows, size_t cols) {

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Declares every kernel variant, for the table in registry.cc. Includes no header with inline
+// functions: the files that are compiled for one instruction set include this one.
+#ifndef TERN_KERNELS_VARIANTS_H_
+#define TERN_KERNELS_VARIANTS_H_
+
+#include "kernels/gemm.h"
+#include "kernels/gemv.h"
+#include "kernels/vector_ops.h"
+
+namespace tern {
+
+void GemvT2R16Portable(const GemvArgs& args);
+void GemmT2R16Portable(const GemmArgs& args);
+extern const VectorOps kVectorPortable;
+
+#if defined(__x86_64__)
+void GemvT2R16Avx2(const GemvArgs& args);
+void GemmT2R16Avx2(const GemmArgs& args);
+extern const VectorOps kVectorAvx2;
+
+void GemvT2R16Avx512Vnni(const GemvArgs& args);
+void GemmT2R16Avx512Vnni(const GemmArgs& args);
+extern const VectorOps kVectorAvx512Vnni;
+#endif
+
+}  // namespace tern
+
+#endif  // TERN_KERNELS_VARIANTS_H_

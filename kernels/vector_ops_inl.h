@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// The vector operations of kernels/vector_ops.h, once for all instruction sets, over a type V of
+// 16 float lanes. Included by exactly the vector_<isa>.cc files.
+//
+// Everything is in an anonymous namespace, against the habit for headers, so that each of these
+// files has copies of its own: the linker must not take one file's AVX-512 code for all.
+//
+// V has static Load, LoadF16 and Broadcast; Store, StoreF16 and StoreInt8 (rounded half to even);
+// + - *, Abs, Max(a, b) = a > b ? a : b and SelectLess(a, b, yes, no) = a < b ? yes : no by lane;
+// ExponentBits (bits << 23) and FoldSum, which adds the lanes 8-4-2-1.
+#ifndef TERN_KERNELS_VECTOR_OPS_INL_H_
+#define TERN_KERNELS_VECTOR_OPS_INL_H_
+
+#include "kernels/vector_ops.h"
+
+namespace tern {
+namespace {
+
+constexpr size_t kLanes = 16;
+constexpr size_t kSumBlockCols = 128;
+
+template <typename V>
+V LoadLanes(const float* x) {
+  return V::Load(x);
+}
+template <typename V>
+V LoadLanes(const uint16_t* f16) {
+  return V::LoadF16(f16);
+}
+
+// x[i .. i+15], with `pad` for columns from n on.
+template <typename V, typename T>
+V LoadAt(const T* x, size_t i, size_t n, T pad = 0) {
+  if (i + kLanes <= n) return LoadLanes<V>(x + i);
+  T padded[kLanes];
+  for (size_t lane = 0; lane < kLanes; ++lane) padded[lane] = i + lane < n ? x[i + lane] : pad;
+  return LoadLanes<V>(padded);
+}
+
+// Stores the lanes of v that are columns below n to x[i ..].
+template <typename V>
+void StoreAt(V v, float* x, size_t i, size_t n) {
+  if (i + kLanes <= n) return v.Store(x + i);
+  float lanes[kLanes];
+  v.Store(lanes);
+  for (size_t lane = 0; i + lane < n; ++lane) x[i + lane] = lanes[lane];
+}
+
+// Sums term(i), the lanes of columns i .. i+15, in the order that vector_ops.h documents. Whole
+// vectors past n, +0 by that order, are left out: they could only turn a lane from -0 to +0, and
+// the total, which starts from +0, is the same for both.
+template <typename V, typename Term>
+float Sum(size_t n, Term term) {
+  float total = 0;
+  for (size_t block = 0; block < n; block += kSumBlockCols) {
+    const size_t end = block + kSumBlockCols < n ? block + kSumBlockCols : n;
+    V lanes = term(block);
+    for (size_t i = block + kLanes; i < end; i += kLanes) lanes = lanes + term(i);
+    total += lanes.FoldSum();
+  }
+  return total;
+}
+
+template <typename V, typename T>
+float Dot(const T* x, const float* y, size_t n) {
+  return Sum<V>(n, [=](size_t i) { return LoadAt<V>(x, i, n) * LoadAt<V>(y, i, n); });
+}
+
+template <typename V>
+float SumOf(const float* x, size_t n) {
+  return Sum<V>(n, [=](size_t i) { return LoadAt<V>(x, i, n); });
+}
+
+// The largest lane.
+template <typename V>
+float FoldMax(V v) {
+  float lanes[kLanes];
+  v.Store(lanes);
+  float max = lanes[0];
+  for (float lane : lanes) max = lane > max ? lane : max;
+  return max;
+}
+
+// What no number compares greater with starts the maximum, so a result of -infinity may stand for
+// nothing but NaNs.
+template <typename V>
+float Max(const float* x, size_t n) {
+  const float lowest = -__builtin_inff();
+  V lanes = V::Broadcast(lowest);
+  for (size_t i = 0; i < n; i += kLanes) lanes = V::Max(LoadAt<V>(x, i, n, lowest), lanes);
+  const float max = FoldMax(lanes);
+  if (max > lowest) return max + 0.0f;  // -0 becomes +0, whichever of the two came first
+  for (size_t i = 0; i < n; ++i) {
+    if (x[i] == lowest) return lowest;
+  }
+  return __builtin_nanf("");
+}
+
+template <typename V, typename T>
+void AddScaled(float weight, const T* x, float* y, size_t n) {
+  const V w = V::Broadcast(weight);
+  for (size_t i = 0; i < n; i += kLanes) {
+    StoreAt(LoadAt<V>(y, i, n) + w * LoadAt<V>(x, i, n), y, i, n);
+  }
+}
+
+// exp(t) = 2^k * exp(r) with t = k ln2 + r, |r| <= ln2 / 2 (Cody and Waite: ln2 in two parts, the
+// first short enough that k * kLn2High is exact).
+template <typename V>
+V Exp(V t) {
+  const V log2e = V::Broadcast(0x1.715476p+0f);
+  const V ln2_high = V::Broadcast(0x1.63p-1f);
+  const V ln2_low = V::Broadcast(-0x1.bd0106p-13f);
+  // Adding 1.5 * 2^23 rounds to an integer; 127 more leaves k's biased exponent in the low bits.
+  const V shifter = V::Broadcast(0x1.8p23f + 127.0f);
+  const V shifted = t * log2e + shifter;
+  const V k = shifted - shifter;
+  const V r = t - k * ln2_high - k * ln2_low;
+  V p = V::Broadcast(1.0f / 5040);
+  p = p * r + V::Broadcast(1.0f / 720);
+  p = p * r + V::Broadcast(1.0f / 120);
+  p = p * r + V::Broadcast(1.0f / 24);
+  p = p * r + V::Broadcast(1.0f / 6);
+  p = p * r + V::Broadcast(0.5f);
+  p = (p * (r * r) + r) + V::Broadcast(1.0f);
+  p = p * V::ExponentBits(shifted);
+  p = V::SelectLess(t, V::Broadcast(-87.0f), V::Broadcast(0.0f), p);
+  return V::SelectLess(V::Broadcast(88.0f), t, V::Broadcast(__builtin_inff()), p);
+}
+
+template <typename V>
+void ExpShifted(float* x, float shift, size_t n) {
+  const V s = V::Broadcast(shift);
+  for (size_t i = 0; i < n; i += kLanes) StoreAt(Exp(LoadAt<V>(x, i, n) - s), x, i, n);
+}
+
+template <typename V>
+void ToF16(const float* x, uint16_t* y, size_t n) {
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) V::Load(x + i).StoreF16(y + i);
+  uint16_t tail[kLanes];
+  LoadAt<V>(x, i, n).StoreF16(tail);
+  for (size_t lane = 0; i + lane < n; ++lane) y[i + lane] = tail[lane];
+}
+
+template <typename V>
+void FromF16(const uint16_t* x, float* y, size_t n) {
+  for (size_t i = 0; i < n; i += kLanes) StoreAt(LoadAt<V>(x, i, n), y, i, n);
+}
+
+template <typename V>
+void RmsNorm(const float* x, const float* weight, float eps, float* y, size_t n) {
+  const float mean_square = Dot<V>(x, x, n) / static_cast<float>(n);
+  const V scale = V::Broadcast(1.0f / __builtin_sqrtf(mean_square + eps));
+  for (size_t i = 0; i < n; i += kLanes) {
+    StoreAt((LoadAt<V>(x, i, n) * scale) * LoadAt<V>(weight, i, n), y, i, n);
+  }
+}
+
+// max(max|x|, 1e-5), by which a row is scaled. NaN is ignored.
+template <typename V>
+float AbsMax(const float* x, size_t n) {
+  V lanes = V::Broadcast(1e-5f);
+  for (size_t i = 0; i < n; i += kLanes) lanes = V::Max(LoadAt<V>(x, i, n).Abs(), lanes);
+  return FoldMax(lanes);
+}
+
+// |x * s| is at most 127 and two roundings, so it never reaches 128 and needs no clamp; a NaN is
+// not less than 128 and becomes 0.
+template <typename V>
+V Quantize(V x, V s) {
+  const V scaled = x * s;
+  return V::SelectLess(scaled.Abs(), V::Broadcast(128.0f), scaled, V::Broadcast(0.0f));
+}
+
+template <typename V>
+float QuantizeRow(const float* x, int8_t* q, int32_t* sum, size_t n) {
+  const float s = 127.0f / AbsMax<V>(x, n);
+  const V scale = V::Broadcast(s);
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) Quantize(V::Load(x + i), scale).StoreInt8(q + i);
+  int8_t tail[kLanes];
+  Quantize(LoadAt<V>(x, i, n), scale).StoreInt8(tail);
+  for (size_t lane = 0; i + lane < n; ++lane) q[i + lane] = tail[lane];
+  int32_t total = 0;
+  for (i = 0; i < n; ++i) total += q[i];
+  *sum = total;
+  return s;
+}
+
+template <typename V>
+constexpr VectorOps MakeVectorOps(const char* name, Isa isa) {
+  return {.name = name,
+          .isa = isa,
+          .dot = Dot<V, float>,
+          .dot_f16 = Dot<V, uint16_t>,
+          .sum = SumOf<V>,
+          .max = Max<V>,
+          .add_scaled = AddScaled<V, float>,
+          .add_scaled_f16 = AddScaled<V, uint16_t>,
+          .exp_shifted = ExpShifted<V>,
+          .to_f16 = ToF16<V>,
+          .from_f16 = FromF16<V>,
+          .rms_norm = RmsNorm<V>,
+          .quantize_row = QuantizeRow<V>};
+}
+
+}  // namespace
+}  // namespace tern
+
+#endif  // TERN_KERNELS_VECTOR_OPS_INL_H_
