@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// The `tern` command: parses the command line and runs one subcommand.
+#include <cstdio>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/version.h"
+#include "tools/commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App app("Tern: a distributed inference cluster for ternary language models");
+  app.set_version_flag("--version", std::string("tern ") + tern::kVersion);
+  app.require_subcommand(1);
+  app.failure_message(CLI::FailureMessage::help);
+  absl::Status status;
+  tern::AddServe(app, status);
+  tern::AddWorker(app, status);
+  tern::AddGenerate(app, status);
+  tern::AddChat(app, status);
+  tern::AddRun(app, status);
+  tern::AddPerplexity(app, status);
+  tern::AddInspect(app, status);
+  tern::AddSynth(app, status);
+  CLI11_PARSE(app, argc, argv);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "tern: %s\n", status.ToString().c_str());
+  return 1;
+}
