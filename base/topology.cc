@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -71,11 +72,29 @@ absl::Status AppendCpuRange(absl::string_view item, std::vector<int>& cpus) {
   int last = 0;
   if (ends.size() > 2 || !absl::SimpleAtoi(ends.front(), &first) ||
       !absl::SimpleAtoi(ends.back(), &last) || first < 0 || last < first || last > 65535) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cpuset: found '", item, "', want 'auto', 'none' or a list such as '0-3,6'"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cpuset: found '", item, "', want 'auto', 'part:K/N', 'none' or a list such as '0-3,6'"));
   }
   for (int cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
   return absl::OkStatus();
+}
+
+// Reads "K/N" and returns the K-th of N parts of the cores' first hardware threads.
+absl::StatusOr<std::vector<int>> CpusOfPart(absl::string_view text, const Topology& topology) {
+  const std::vector<std::string> numbers = absl::StrSplit(text, '/');
+  size_t part = 0;
+  size_t parts = 0;
+  if (numbers.size() != 2 || !absl::SimpleAtoi(numbers[0], &part) ||
+      !absl::SimpleAtoi(numbers[1], &parts) || part < 1 || part > parts || parts > 65536) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cpuset: found 'part:", text, "', want e.g. 'part:1/2'"));
+  }
+  const size_t cores = topology.cores.size();
+  const size_t begin = (part - 1) * cores / parts;
+  const size_t end = std::max(begin + 1, part * cores / parts);
+  std::vector<int> cpus;
+  for (size_t i = begin; i < end; ++i) cpus.push_back(topology.cores[i].cpus.front());
+  return cpus;
 }
 
 }  // namespace
@@ -117,6 +136,7 @@ absl::StatusOr<std::vector<int>> ParseCpuset(const std::string& text, const Topo
     for (const Core& core : topology.cores) cpus.push_back(core.cpus.front());
     return cpus;
   }
+  if (absl::StartsWith(text, "part:")) return CpusOfPart(text.substr(5), topology);
   for (const absl::string_view item : absl::StrSplit(text, ',')) {
     TERN_RETURN_IF_ERROR(AppendCpuRange(item, cpus));
   }

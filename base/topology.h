@@ -31,8 +31,13 @@ struct Topology {
 // Reads the topology; honours HWLOC_SYNTHETIC and HWLOC_XMLFILE. INTERNAL if hwloc cannot.
 absl::StatusOr<Topology> DetectTopology();
 
-// Parses "auto" (the first hardware thread of every core), "none" (no pinning: an empty list), or
-// a list such as "0-3,6". INVALID_ARGUMENT for anything else and for processors not allowed here.
+// Parses a wish for processors; one hardware thread of each core is taken:
+//   "auto"      every core
+//   "part:K/N"  the K-th of N equal parts of the cores (K from 1), at least one core: for N workers
+//               on one machine; with fewer cores than parts, parts share cores
+//   "none"      no pinning: an empty list
+//   "0-3,6"     these hardware threads
+// INVALID_ARGUMENT for anything else and for processors not allowed here.
 absl::StatusOr<std::vector<int>> ParseCpuset(const std::string& text, const Topology& topology);
 
 }  // namespace tern

@@ -43,8 +43,17 @@ TEST_F(SyntheticTopologyTest, ListsAndNone) {
   EXPECT_THAT(ParseCpuset("none", topology_).value(), ElementsAre());
 }
 
+TEST_F(SyntheticTopologyTest, PartsOfTheCores) {
+  EXPECT_THAT(ParseCpuset("part:1/2", topology_).value(), ElementsAre(0, 2, 4, 6));
+  EXPECT_THAT(ParseCpuset("part:2/2", topology_).value(), ElementsAre(8, 10, 12, 14));
+  EXPECT_THAT(ParseCpuset("part:2/3", topology_).value(), ElementsAre(4, 6, 8));
+  EXPECT_THAT(ParseCpuset("part:1/1", topology_).value(), ElementsAre(0, 2, 4, 6, 8, 10, 12, 14));
+  EXPECT_THAT(ParseCpuset("part:16/16", topology_).value(), ElementsAre(14));
+}
+
 TEST_F(SyntheticTopologyTest, RefusesWhatIsNotAListOrNotHere) {
-  for (const char* text : {"", "x", "3-1", "-1", "1-", "0,,1", "0-99999999999", "16", "numa"}) {
+  for (const char* text : {"", "x", "3-1", "-1", "1-", "0,,1", "0-99999999999", "16", "numa",
+                           "part:", "part:0/2", "part:3/2", "part:1", "part:1/0"}) {
     EXPECT_EQ(ParseCpuset(text, topology_).status().code(), absl::StatusCode::kInvalidArgument)
         << text;
   }
