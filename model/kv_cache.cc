@@ -89,10 +89,15 @@ const std::vector<uint32_t>& KvCache::PageTable(SequenceId sequence) const {
   return found->second.pages;
 }
 
-uint8_t* KvCache::Keys(uint32_t layer, uint32_t page) {
-  return data_.data() + (uint64_t{page} * layers_ + layer) * 2 * half_bytes_;
+uint8_t* KvCache::Keys(uint32_t layer, uint32_t page) { return data_.data() + Offset(layer, page); }
+uint8_t* KvCache::Values(uint32_t layer, uint32_t page) {
+  return data_.data() + Offset(layer, page) + half_bytes_;
 }
-
-uint8_t* KvCache::Values(uint32_t layer, uint32_t page) { return Keys(layer, page) + half_bytes_; }
+const uint8_t* KvCache::Keys(uint32_t layer, uint32_t page) const {
+  return data_.data() + Offset(layer, page);
+}
+const uint8_t* KvCache::Values(uint32_t layer, uint32_t page) const {
+  return data_.data() + Offset(layer, page) + half_bytes_;
+}
 
 }  // namespace tern

@@ -58,8 +58,15 @@ class KvCache {
   // [kKvPageTokens, kv_dim] elements of the cache's type.
   uint8_t* Keys(uint32_t layer, uint32_t page);
   uint8_t* Values(uint32_t layer, uint32_t page);
+  const uint8_t* Keys(uint32_t layer, uint32_t page) const;
+  const uint8_t* Values(uint32_t layer, uint32_t page) const;
 
  private:
+  // Where the keys of a layer and page begin in data_; the values follow them.
+  uint64_t Offset(uint32_t layer, uint32_t page) const {
+    return (uint64_t{page} * layers_ + layer) * 2 * half_bytes_;
+  }
+
   struct Sequence {
     std::vector<uint32_t> pages;
     uint32_t length = 0;

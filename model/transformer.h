@@ -61,13 +61,15 @@ class Transformer {
 
   // Runs the layers on `hidden`, in place, and extends the sequences' caches. `batch` covers all
   // rows in order. INVALID_ARGUMENT (with nothing changed) if a position is not the sequence's
-  // length; RESOURCE_EXHAUSTED (with nothing changed) if the cache has no room.
+  // length, a sequence comes twice, or its rows are none or go past the model's context;
+  // RESOURCE_EXHAUSTED (with nothing changed) if the cache has no room. REQUIRES a cache of
+  // range().size() layers of this model.
   absl::Status Forward(std::span<const SequenceRows> batch, KvCache& cache,
                        float* hidden /*[rows, dim]*/);
 
-  // logits = RMSNorm(hidden) times the transposed embedding. REQUIRES that the range has the last
-  // layer.
-  void Logits(std::span<const float> hidden /*[dim]*/, float* logits /*[vocab]*/);
+  // logits = RMSNorm(hidden) times the transposed embedding, for one row or several. REQUIRES that
+  // the range has the last layer.
+  void Logits(std::span<const float> hidden /*[rows, dim]*/, float* logits /*[rows, vocab]*/);
 
   const ModelConfig& config() const;
   LayerRange range() const;

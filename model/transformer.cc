@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "model/transformer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "base/status_macros.h"
+#include "model/compute.h"
+#include "model/layer.h"
+#include "model/rope.h"
+#include "model/weights.h"
+
+namespace tern {
+namespace {
+
+std::span<const uint8_t> Bytes(const AlignedBuffer<float>& buffer) {
+  return {reinterpret_cast<const uint8_t*>(buffer.data()), buffer.size() * sizeof(float)};
+}
+
+}  // namespace
+
+struct Transformer::State {
+  ModelConfig config;
+  LayerRange range;
+  Kernels kernels;
+  StageWeights weights;
+  Compute compute;
+  std::vector<BatchRow> rows = {};   // of the current call
+  std::vector<SequenceId> ids = {};  // likewise
+
+  bool has_head() const { return range.end == config.layers; }
+
+  absl::Status Check(std::span<const SequenceRows> batch, const KvCache& cache);
+  absl::Status Reserve(std::span<const SequenceRows> batch, KvCache& cache) const;
+};
+
+std::string RopeDigest(const ModelConfig& config) {
+  const RopeTables tables(config);
+  Sha256 hash;
+  hash.Update(Bytes(tables.cosines()));
+  hash.Update(Bytes(tables.sines()));
+  return hash.Finish();
+}
+
+absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Load(
+    const ModelConfig& config, LayerRange range, const TensorSource& source, const Kernels& kernels,
+    ThreadPool* pool, const std::function<void(float)>& progress) {
+  TERN_RETURN_IF_ERROR(Validate(config));
+  TERN_ASSIGN_OR_RETURN(StageWeights weights, LoadWeights(config, range, source, *pool, progress));
+  return std::unique_ptr<Transformer>(new Transformer(std::unique_ptr<State>(
+      new State{config, range, kernels, std::move(weights), Compute(config, kernels, pool)})));
+}
+
+Transformer::Transformer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Transformer::~Transformer() = default;
+
+const ModelConfig& Transformer::config() const { return state_->config; }
+LayerRange Transformer::range() const { return state_->range; }
+
+void Transformer::Embed(std::span<const TokenId> tokens, float* hidden) const {
+  TERN_CHECK(state_->range.begin == 0);
+  const size_t dim = state_->config.dim;
+  for (const TokenId token : tokens) {
+    TERN_CHECK(token >= 0 && static_cast<uint32_t>(token) < state_->config.vocab);
+    const uint16_t* row = state_->weights.embedding.data() + static_cast<size_t>(token) * dim;
+    state_->kernels.ops.from_f16(row, hidden, dim);
+    hidden += dim;
+  }
+}
+
+// Whether every entry of `batch` continues its sequence and no sequence comes twice.
+absl::Status Transformer::State::Check(std::span<const SequenceRows> batch, const KvCache& cache) {
+  ids.clear();
+  for (const SequenceRows& entry : batch) {
+    const uint32_t length = cache.length(entry.sequence);
+    if (entry.position != length) {
+      return absl::InvalidArgumentError(absl::StrCat("sequence ", entry.sequence,
+                                                     ": found position ", entry.position, ", want ",
+                                                     length, ", the tokens cached"));
+    }
+    if (entry.rows == 0 || entry.rows > config.context - length) {
+      return absl::InvalidArgumentError(absl::StrCat("sequence ", entry.sequence, ": found ",
+                                                     entry.rows, " rows at position ", length,
+                                                     ", want 1 to ", config.context - length));
+    }
+    ids.push_back(entry.sequence);
+  }
+  std::sort(ids.begin(), ids.end());
+  const auto twice = std::adjacent_find(ids.begin(), ids.end());
+  if (twice == ids.end()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("sequence ", *twice, ": found twice in a batch, want once"));
+}
+
+// Makes room for all of `batch`, or changes nothing.
+absl::Status Transformer::State::Reserve(std::span<const SequenceRows> batch,
+                                         KvCache& cache) const {
+  uint64_t missing = 0;
+  for (const SequenceRows& entry : batch) {
+    missing += cache.PagesMissing(entry.sequence, entry.position + entry.rows);
+  }
+  if (missing > cache.free_pages()) {
+    return absl::ResourceExhaustedError(absl::StrCat("KV cache: the batch wants ", missing,
+                                                     " pages more, found ", cache.free_pages(),
+                                                     " free of ", cache.pages()));
+  }
+  for (const SequenceRows& entry : batch) {
+    TERN_RETURN_IF_ERROR(cache.Reserve(entry.sequence, entry.position + entry.rows));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Transformer::Forward(std::span<const SequenceRows> batch, KvCache& cache,
+                                  float* hidden) {
+  State& s = *state_;
+  TERN_CHECK(cache.layers() == s.range.size());
+  TERN_RETURN_IF_ERROR(s.Check(batch, cache));
+  TERN_RETURN_IF_ERROR(s.Reserve(batch, cache));
+
+  s.rows.clear();
+  for (const SequenceRows& entry : batch) {
+    const uint32_t* pages = cache.PageTable(entry.sequence).data();
+    for (uint32_t i = 0; i < entry.rows; ++i) s.rows.push_back({entry.position + i, pages});
+  }
+  for (uint32_t layer = 0; layer < s.range.size(); ++layer) {
+    RunLayer(s.weights.layers[layer], s.rows, layer, cache, s.compute, hidden);
+  }
+  for (const SequenceRows& entry : batch) cache.Advance(entry.sequence, entry.rows);
+  return absl::OkStatus();
+}
+
+void Transformer::Logits(std::span<const float> hidden, float* logits) {
+  State& s = *state_;
+  TERN_CHECK(s.has_head() && hidden.size() % s.config.dim == 0);
+  s.compute.Logits(hidden.data(), hidden.size() / s.config.dim, s.weights.output_norm,
+                   s.weights.embedding, logits);
+}
+
+}  // namespace tern
