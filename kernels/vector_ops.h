@@ -6,6 +6,8 @@
 // terms of columns l, 16+l, 32+l, ... in ascending order, starting from the first; the lanes fold
 // 8-4-2-1 (lane l += lane l+8, then l+4, l+2, l+1); block totals are added in ascending order,
 // starting from 0. Columns past n in the last block count as +0. No fused multiply-add, no libm.
+//
+// A NaN result of arithmetic may differ in its payload; those of max and the conversions do not.
 #ifndef TERN_KERNELS_VECTOR_OPS_H_
 #define TERN_KERNELS_VECTOR_OPS_H_
 
@@ -27,21 +29,25 @@ struct VectorOps {
   float (*dot_f16)(const uint16_t* x, const float* y, size_t n);
   // Sum of x[i], in the order above.
   float (*sum)(const float* x, size_t n);
-  // max of x[i]; n > 0; NaN is ignored unless all are.
+  // max of x[i]; n > 0; NaN is ignored unless all are. A zero is +0.
   float (*max)(const float* x, size_t n);
   // y[i] += weight * x[i].
   void (*add_scaled)(float weight, const float* x, float* y, size_t n);
   void (*add_scaled_f16)(float weight, const uint16_t* x, float* y, size_t n);
-  // x[i] = exp(x[i] - shift), by a polynomial of our own (relative error below 2e-7); 0 below -87.
+  // x[i] = exp(x[i] - shift), by a polynomial of our own (relative error below 2e-7); 0 below -87,
+  // infinity above 88.
   void (*exp_shifted)(float* x, float shift, size_t n);
-  // To f16, round to nearest even; magnitudes past 65504 + 16 become infinity.
+  // To f16, round to nearest even; magnitudes from 65520 on become infinity. NaNs become quiet and
+  // keep their sign and the payload that fits.
   void (*to_f16)(const float* x, uint16_t* y, size_t n);
+  // Exact.
   void (*from_f16)(const uint16_t* x, float* y, size_t n);
   // y[i] = (x[i] * scale) * weight[i], with scale = 1 / sqrt(dot(x, x) / n + eps): RMSNorm
-  // (arXiv:1910.07467).
+  // (arXiv:1910.07467). y may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, float* y, size_t n);
   // Absmax int8 quantisation of a row (arXiv:2402.17764): a = max(max|x|, 1e-5), s = 127 / a,
-  // q = clamp(round_half_even(x * s), -128, 127). Returns s; *sum is the sum of q. A NaN becomes 0.
+  // q = clamp(round_half_even(x * s), -128, 127). Returns s; *sum is the sum of q. A NaN becomes 0;
+  // an infinity makes s and all q 0. |q| is at most 127.
   float (*quantize_row)(const float* x, int8_t* q, int32_t* sum, size_t n);
 };
 

@@ -10,22 +10,19 @@ namespace tern {
 namespace {
 
 constexpr uint32_t kInfinity = 0x7f800000;
-constexpr uint32_t kQuietBit = 0x00400000;  // of a NaN
+constexpr uint32_t kMovedInfinity = 31u << 23;  // f16's, moved by F16ToFloat
+constexpr uint32_t kQuietBit = 0x00400000;      // of a NaN
 
-// Exact. A signalling NaN becomes quiet and keeps its payload, as on the CPUs that do this.
+// Exact. Moves exponent and mantissa to their place in a float, whose exponent is then 112 too
+// small; the product corrects it, for subnormals as well. A signalling NaN becomes quiet and keeps
+// its payload, as on the CPUs that do this in hardware.
 float F16ToFloat(uint16_t f16) {
   const uint32_t sign = static_cast<uint32_t>(f16 & 0x8000) << 16;
-  const uint32_t exponent = f16 >> 10 & 31;
-  const uint32_t mantissa = f16 & 0x3ff;
-  uint32_t bits;
-  if (exponent == 0) {
-    bits = std::bit_cast<uint32_t>(static_cast<float>(mantissa) * 0x1p-24f);
-  } else if (exponent == 31) {
-    bits = kInfinity | mantissa << 13 | (mantissa != 0 ? kQuietBit : 0);
-  } else {
-    bits = (exponent + 127 - 15) << 23 | mantissa << 13;
-  }
-  return std::bit_cast<float>(sign | bits);
+  const uint32_t moved = static_cast<uint32_t>(f16 & 0x7fff) << 13;
+  const uint32_t finite = std::bit_cast<uint32_t>(std::bit_cast<float>(moved) * 0x1p112f);
+  const uint32_t quiet_bit = moved > kMovedInfinity ? kQuietBit : 0;
+  const uint32_t special = moved | kInfinity | quiet_bit;
+  return std::bit_cast<float>(sign | (moved < kMovedInfinity ? finite : special));
 }
 
 // Rounds half to even. A NaN becomes quiet and keeps the high bits of its payload.
