@@ -21,9 +21,15 @@ struct GenerationRequest {
   uint32_t max_tokens = 128;    // at least 1
   SamplingParams sampling;
   std::vector<TokenId> stop_tokens;  // end the generation; not shown
-  std::vector<std::string> stop;     // texts that end it; not shown
+  std::vector<std::string> stop;     // texts (UTF-8) that end it; not shown
   bool want_logits = false;          // tests: each token comes with its logits
 };
+
+// Whether the request can be run by a model of `vocab` tokens, apart from its length: a prompt of
+// tokens that exist, at least one token to generate, at most 64 stop tokens and 16 stop texts of
+// 1 to 256 bytes, sampling as its own Validate has it. INVALID_ARGUMENT, naming the field,
+// otherwise.
+absl::Status Validate(const GenerationRequest& request, size_t vocab);
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
 
