@@ -61,10 +61,15 @@ class GgufFile final : public TensorSource {
   absl::StatusOr<std::string> String(absl::string_view key) const;
   // Pointers into the metadata.
   absl::StatusOr<const std::vector<std::string>*> Strings(absl::string_view key) const;
+  absl::StatusOr<std::vector<int64_t>> Integers(absl::string_view key) const;
   bool Has(absl::string_view key) const;
 
  private:
   GgufFile() = default;
+
+  absl::StatusOr<const GgufValue*> Value(absl::string_view key) const;
+  absl::Status WrongKind(absl::string_view key, const GgufValue& value,
+                         absl::string_view want) const;
 
   std::unique_ptr<MappedFile> file_;  // null when made by Parse
   std::span<const uint8_t> bytes_;
