@@ -23,6 +23,7 @@ absl::Status SystemError(const std::string& path, absl::string_view action, int 
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
     return absl::ResourceExhaustedError(text);
   }
+  if (error == ENOENT || error == ENOTDIR) return absl::NotFoundError(text);
   return absl::UnknownError(text);
 }
 

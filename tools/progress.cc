@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#include "tools/progress.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace tern {
+namespace {
+
+constexpr int kBarColumns = 40;
+constexpr int kLinePercent = 10;  // between two lines where stderr is not a terminal
+
+}  // namespace
+
+ProgressBar::ProgressBar(std::string label)
+    : label_(std::move(label)), terminal_(isatty(STDERR_FILENO) != 0) {}
+
+ProgressBar::~ProgressBar() {
+  if (terminal_ && drawn_percent_ >= 0 && drawn_percent_ < 100) std::fputc('\n', stderr);
+}
+
+void ProgressBar::Update(double share) {
+  const int percent = static_cast<int>(std::clamp(share, 0.0, 1.0) * 100);
+  const int step = terminal_ ? 1 : kLinePercent;
+  if (percent / step <= drawn_percent_ / step && drawn_percent_ >= 0) return;
+  drawn_percent_ = percent;
+  if (!terminal_) {
+    std::fprintf(stderr, "%s: %d %%\n", label_.c_str(), percent);
+    return;
+  }
+  const std::string done(static_cast<size_t>(percent * kBarColumns / 100), '#');
+  std::fprintf(stderr, "\r%s [%-*s] %3d %%%s", label_.c_str(), kBarColumns, done.c_str(), percent,
+               percent == 100 ? "\n" : "");
+  std::fflush(stderr);
+}
+
+std::string HumanBytes(double bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  constexpr size_t kLast = std::size(kUnits) - 1;
+  size_t unit = 0;
+  // From 1023.95 on, one decimal would print as 1024.0.
+  while (unit < kLast && bytes >= (unit == 0 ? 1024 : 1023.95)) {
+    bytes /= 1024;
+    ++unit;
+  }
+  return absl::StrFormat(unit == 0 ? "%.0f %s" : "%.1f %s", bytes, kUnits[unit]);
+}
+
+}  // namespace tern
