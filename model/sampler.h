@@ -38,6 +38,7 @@ struct TokenLogprob {
 struct SampledToken {
   TokenLogprob chosen;            // logprob is computed only if params.logprobs > 0, else 0
   std::vector<TokenLogprob> top;  // params.logprobs entries, most likely first
+  bool operator==(const SampledToken&) const = default;
 };
 
 // The logarithm of the sum of e^logit: a token's log-probability is its logit less this. The same

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include "model/kv_cache.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <limits>
+#include <random>
+#include <set>
+
+#include "tests/support/random_model.h"
+
+namespace tern {
+namespace {
+
+using ::testing::ElementsAre;
+
+TEST(KvCacheTest, PagesForTokens) {
+  EXPECT_EQ(KvPagesFor(0), 0u);
+  EXPECT_EQ(KvPagesFor(1), 1u);
+  EXPECT_EQ(KvPagesFor(32), 1u);
+  EXPECT_EQ(KvPagesFor(33), 2u);
+}
+
+TEST(KvCacheTest, PageBytesCountKeysAndValues) {
+  const ModelConfig config = SmallConfig();  // kv_dim 128
+  EXPECT_EQ(KvPageBytes(config, 3, KvType::kF16), 2 * 32 * 128 * 2 * 3);
+  EXPECT_EQ(KvPageBytes(config, 3, KvType::kF32), 2 * 32 * 128 * 4 * 3);
+}
+
+TEST(KvCacheTest, RefusesMoreThanTheMachineHas) {
+  const ModelConfig config = SmallConfig();
+  for (const uint64_t pages :
+       {uint64_t{1} << 31, uint64_t{1} << 40, std::numeric_limits<uint64_t>::max()}) {
+    EXPECT_EQ(KvCache::Create(config, 4096, pages, KvType::kF32).status().code(),
+              absl::StatusCode::kResourceExhausted)
+        << pages;
+  }
+}
+
+TEST(KvCacheTest, ReservesWholePagesOnce) {
+  KvCache cache = KvCache::Create(SmallConfig(), 2, 4, KvType::kF16).value();
+  EXPECT_EQ(cache.PagesMissing(1, 33), 2u);
+  ASSERT_TRUE(cache.Reserve(1, 33).ok());
+  EXPECT_EQ(cache.PagesMissing(1, 64), 0u);
+  ASSERT_TRUE(cache.Reserve(1, 64).ok());
+  ASSERT_TRUE(cache.Reserve(1, 10).ok()) << "less than it has";
+  EXPECT_EQ(cache.PageTable(1).size(), 2u);
+  EXPECT_EQ(cache.free_pages(), 2u);
+}
+
+TEST(KvCacheTest, ExhaustionChangesNothing) {
+  KvCache cache = KvCache::Create(SmallConfig(), 2, 4, KvType::kF16).value();
+  ASSERT_TRUE(cache.Reserve(1, 3 * 32).ok());
+  cache.Advance(1, 5);
+  const std::vector<uint32_t> before = cache.PageTable(1);
+  EXPECT_EQ(cache.Reserve(1, 5 * 32).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(cache.Reserve(2, 2 * 32).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(cache.PageTable(1), before);
+  EXPECT_EQ(cache.length(1), 5u);
+  EXPECT_EQ(cache.free_pages(), 1u);
+  EXPECT_TRUE(cache.Reserve(2, 32).ok()) << "the last page is still there";
+}
+
+TEST(KvCacheTest, ReleaseTwiceIsRelease) {
+  KvCache cache = KvCache::Create(SmallConfig(), 2, 4, KvType::kF16).value();
+  ASSERT_TRUE(cache.Reserve(1, 100).ok());
+  cache.Advance(1, 100);
+  cache.Release(1);
+  cache.Release(1);
+  cache.Release(99);
+  EXPECT_EQ(cache.free_pages(), 4u);
+  EXPECT_EQ(cache.length(1), 0u);
+}
+
+// Random reservations and releases: every page belongs to one sequence or is free.
+TEST(KvCacheTest, NoPageIsLostOrShared) {
+  constexpr uint64_t kPages = 20;
+  KvCache cache = KvCache::Create(SmallConfig(), 1, kPages, KvType::kF16).value();
+  std::mt19937_64 rng(3);
+  std::set<SequenceId> live;
+  for (int step = 0; step < 2000; ++step) {
+    const SequenceId sequence = rng() % 8;
+    if (rng() % 3 == 0) {
+      cache.Release(sequence);
+      live.erase(sequence);
+    } else if (cache.Reserve(sequence, static_cast<uint32_t>(rng() % 300)).ok()) {
+      live.insert(sequence);
+    }
+    std::set<uint32_t> held;
+    uint64_t count = 0;
+    for (const SequenceId id : live) {
+      held.insert(cache.PageTable(id).begin(), cache.PageTable(id).end());
+      count += cache.PageTable(id).size();
+    }
+    ASSERT_EQ(held.size(), count) << "step " << step;
+    ASSERT_EQ(count + cache.free_pages(), kPages) << "step " << step;
+    ASSERT_TRUE(held.empty() || *held.rbegin() < kPages);
+  }
+}
+
+TEST(KvCacheTest, PagesOfLayersDoNotOverlap) {
+  const ModelConfig config = SmallConfig();
+  KvCache cache = KvCache::Create(config, 3, 2, KvType::kF16).value();
+  const size_t half = KvPageBytes(config, 1, KvType::kF16) / 2;
+  uint8_t mark = 0;
+  for (uint32_t page = 0; page < 2; ++page) {
+    for (uint32_t layer = 0; layer < 3; ++layer) {
+      std::memset(cache.Keys(layer, page), ++mark, half);
+      std::memset(cache.Values(layer, page), ++mark, half);
+    }
+  }
+  mark = 0;
+  for (uint32_t page = 0; page < 2; ++page) {
+    for (uint32_t layer = 0; layer < 3; ++layer) {
+      const uint8_t* keys = cache.Keys(layer, page);
+      const uint8_t* values = cache.Values(layer, page);
+      ++mark;
+      EXPECT_EQ(std::vector<uint8_t>(keys, keys + half), std::vector<uint8_t>(half, mark));
+      ++mark;
+      EXPECT_EQ(std::vector<uint8_t>(values, values + half), std::vector<uint8_t>(half, mark));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tern

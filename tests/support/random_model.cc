@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/random_model.h"
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "kernels/packing.h"
+#include "kernels/registry.h"
+
+namespace tern {
+namespace {
+
+// Uniform in [low, high). Not std::uniform_real_distribution, which is free to differ.
+float Uniform(std::mt19937_64& rng, double low, double high) {
+  return static_cast<float>(low + (high - low) * static_cast<double>(rng() >> 11) * 0x1p-53);
+}
+
+std::vector<float> UniformVector(std::mt19937_64& rng, size_t n, double low, double high) {
+  std::vector<float> values(n);
+  for (float& value : values) value = Uniform(rng, low, high);
+  return values;
+}
+
+std::vector<uint8_t> NormBytes(const TensorInfo& info, std::mt19937_64& rng) {
+  const std::vector<float> values = UniformVector(rng, info.cols(), 0.5, 1.5);
+  std::vector<uint8_t> bytes(info.bytes);
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+
+std::vector<uint8_t> EmbeddingBytes(const TensorInfo& info, std::mt19937_64& rng) {
+  const std::vector<float> values = UniformVector(rng, info.cols() * info.rows(), -1, 1);
+  std::vector<uint16_t> halves(values.size());
+  ChooseKernels("portable")->ops.to_f16(values.data(), halves.data(), values.size());
+  std::vector<uint8_t> bytes(info.bytes);
+  std::memcpy(bytes.data(), halves.data(), bytes.size());
+  return bytes;
+}
+
+// Trits with a scale that keeps outputs about as large as inputs.
+std::vector<uint8_t> MatrixBytes(const TensorInfo& info, std::mt19937_64& rng) {
+  std::vector<int8_t> trits(info.cols() * info.rows());
+  for (int8_t& trit : trits) trit = static_cast<int8_t>(rng() % 3) - 1;
+  std::vector<uint8_t> bytes(info.bytes);
+  PackI2S(trits, {bytes.data(), trits.size() / 4});
+  const float scale = Uniform(rng, 1, 1.5) / std::sqrt(static_cast<float>(info.cols()));
+  std::memcpy(bytes.data() + trits.size() / 4, &scale, sizeof(scale));
+  return bytes;
+}
+
+std::vector<uint8_t> RandomBytes(const TensorInfo& info, std::mt19937_64& rng) {
+  switch (info.type) {
+    case TensorType::kF32:
+      return NormBytes(info, rng);
+    case TensorType::kF16:
+      return EmbeddingBytes(info, rng);
+    case TensorType::kI2S:
+      return MatrixBytes(info, rng);
+  }
+  return {};
+}
+
+}  // namespace
+
+ModelConfig SmallConfig() {
+  ModelConfig config;
+  config.architecture = "bitnet-b1.58";
+  config.name = "small";
+  config.vocab = 99;
+  config.dim = 384;
+  config.ffn_dim = 512;
+  config.layers = 5;
+  config.heads = 6;
+  config.kv_heads = 2;
+  config.head_dim = 64;
+  config.context = 128;
+  config.rope_theta = 10000;
+  config.norm_eps = 1e-5f;
+  return config;
+}
+
+RandomModel::RandomModel(const ModelConfig& config, uint64_t seed) {
+  std::mt19937_64 rng(seed);
+  const auto add = [&](const TensorInfo& info) {
+    tensors_[info.name] = {info, RandomBytes(info, rng)};
+  };
+  add(EmbeddingTensor(config));
+  for (uint32_t layer = 0; layer < config.layers; ++layer) {
+    for (const TensorInfo& info : LayerTensors(config, layer)) add(info);
+  }
+  add(OutputNormTensor(config));
+}
+
+absl::StatusOr<TensorView> RandomModel::Find(absl::string_view name) const {
+  const auto found = tensors_.find(std::string(name));
+  if (found == tensors_.end()) return absl::NotFoundError(absl::StrCat("tensor ", name, ": none"));
+  return TensorView{found->second.info, found->second.data};
+}
+
+}  // namespace tern
