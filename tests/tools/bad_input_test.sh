@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Bad input on the command line: each case must exit non-zero, by itself, with the expected words.
+#
+#   bad_input_test.sh PATH/TO/tern PATH/TO/model.gguf
+set -uo pipefail
+tern=$1
+model=$2
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+
+# refuse WORDS COMMAND...: COMMAND fails (not by a signal, not by the time limit) and says WORDS.
+refuse() {
+  local words=$1 status
+  shift
+  timeout 60 "$@" >"$scratch/out" 2>&1 </dev/null
+  status=$?
+  if ((status == 0 || status >= 124)); then
+    echo "FAIL: exit status $status: $*"
+    failures=$((failures + 1))
+  elif ! grep -q -- "$words" "$scratch/out"; then
+    echo "FAIL: '$words' not in the output of: $*"
+    failures=$((failures + 1))
+  else
+    return
+  fi
+  sed 's/^/    /' "$scratch/out"
+}
+
+refuse "subcommand" "$tern"
+refuse "no-such-flag" "$tern" run "$model" -p x --no-such-flag
+refuse "no-such-flag" "$tern" generate x --no-such-flag
+refuse "max-tokens" "$tern" run "$model" -p x --max-tokens many
+refuse "temperature" "$tern" run "$model" -p x --temperature -1
+refuse "top_p" "$tern" run "$model" -p x --top-p 2
+refuse "kernel" "$tern" run "$model" -p x --kernel mmx
+refuse "prompt" "$tern" run "$model" -p ""
+
+# Files.
+refuse "no-such-file" "$tern" run "$scratch/no-such-file" -p x
+refuse "no-such-file" "$tern" inspect "$scratch/no-such-file"
+head -c 100000 "$model" >"$scratch/truncated.gguf"
+refuse "truncated.gguf" "$tern" run "$scratch/truncated.gguf" -p x
+refuse "truncated.gguf" "$tern" inspect "$scratch/truncated.gguf"
+refuse "truncated.gguf" "$tern" serve --model "$scratch/truncated.gguf" --listen 127.0.0.1:0
+printf 'not a model' >"$scratch/text.gguf"
+refuse "GGUF" "$tern" inspect "$scratch/text.gguf"
+sed 's/bitnet-b1.58/bitnet-b9.99/g' "$model" >"$scratch/architecture.gguf"
+refuse "bitnet-b9.99" "$tern" run "$scratch/architecture.gguf" -p x
+
+# A prompt that the context cannot hold.
+yes "It is a truth" | head -c 100000 >"$scratch/long.txt"
+refuse "context" bash -c "'$tern' run '$model' -p - <'$scratch/long.txt'"
+
+# Synthetic models.
+refuse "9000B" "$tern" synth --shape 9000B --out "$scratch/x.gguf"
+refuse "no-such-dir" "$tern" synth --shape tiny --out "$scratch/no-such-dir/x.gguf"
+touch "$scratch/there.gguf"
+refuse "there.gguf" "$tern" synth --shape tiny --out "$scratch/there.gguf"
+
+# Addresses.
+refuse "insecure" "$tern" serve --model "$model" --listen 0.0.0.0:0
+refuse "listen" "$tern" serve --model "$model" --listen nonsense
+refuse "127.0.0.1:1" "$tern" generate x --coordinator 127.0.0.1:1
+refuse "cpuset" "$tern" worker --coordinator 127.0.0.1:1 --cpuset everything
+
+((failures == 0)) && echo "all refused"
+exit "$failures"
