@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Links between stages as gRPC streams of raw buffers (proto/stage.proto; docs/protocol.md, Links).
+#ifndef TERN_CLUSTER_GRPC_TRANSPORT_H_
+#define TERN_CLUSTER_GRPC_TRANSPORT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "cluster/frame_receiver.h"
+#include "cluster/transport.h"
+
+namespace grpc {
+class Service;
+}
+
+namespace tern {
+
+// Opens links of one epoch. Activations are sent from where they lie, without a copy.
+class GrpcTransport final : public Transport {
+ public:
+  explicit GrpcTransport(uint64_t epoch) : epoch_(epoch) {}
+
+  // Waits until the receiver has accepted the link, so that a wrong address or epoch shows now and
+  // not with the first step; a few seconds at most. UNAVAILABLE, naming the address, if nobody
+  // answers; FAILED_PRECONDITION if the receiver refuses.
+  //
+  // The sender's destructor waits until no callback runs: it must not be destroyed by `on_failure`.
+  absl::StatusOr<std::unique_ptr<FrameSender>> Connect(const std::string& address,
+                                                       LinkFailure on_failure) override;
+
+ private:
+  const uint64_t epoch_;
+};
+
+// Serves tern.v1.Stage. Must outlive the server that service() is registered with. Frames of one
+// link reach the handler in order, on gRPC's threads; the next is not read before the handler
+// returns, which is all the flow control that a bounded number of steps in flight needs.
+class GrpcFrameReceiver final : public FrameReceiver {
+ public:
+  GrpcFrameReceiver();
+  ~GrpcFrameReceiver() override;
+
+  void Accept(const FrameLimits& limits, FrameHandler handler) override;
+  void Refuse() override;
+
+  grpc::Service* service();
+
+ private:
+  class Impl;
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_CLUSTER_GRPC_TRANSPORT_H_

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Names a model by its content: the SHA-256 of every tensor, and one digest over all of it.
+#ifndef TERN_CLUSTER_MANIFEST_H_
+#define TERN_CLUSTER_MANIFEST_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cluster/messages.h"
+#include "model/tensor.h"
+#include "model/transformer.h"
+
+namespace tern {
+
+// The tensors that a stage of these layers needs, in a fixed order: the embedding if it embeds or
+// has the (tied) head, its layers, the output norm if it has the head.
+std::vector<TensorInfo> StageTensorInfos(const ModelConfig& config, LayerRange layers);
+
+// Reads and hashes every tensor of the model. `progress`, if set, is called with the share done, in
+// [0, 1]. Errors of the source; DATA_LOSS for a tensor of another type or shape than `config` says.
+absl::StatusOr<ModelManifest> BuildManifest(const ModelConfig& config, const TensorSource& source,
+                                            const std::function<void(float)>& progress = {});
+
+// SHA-256 over the fields of `config` and the tensors' names and digests (docs/protocol.md,
+// Digests): the manifest's name.
+std::string ManifestDigest(const ModelConfig& config, const std::vector<TensorRef>& tensors);
+
+// The tensors of `manifest` that a stage of these layers needs, in the order of StageTensorInfos.
+std::vector<TensorRef> StageTensors(const ModelManifest& manifest, LayerRange layers);
+
+// Whether two descriptions of a tensor agree in name, type, shape and size.
+bool SameTensor(const TensorInfo& a, const TensorInfo& b);
+
+}  // namespace tern
+
+#endif  // TERN_CLUSTER_MANIFEST_H_

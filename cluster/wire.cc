@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: MIT
+#include "cluster/wire.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/sha256.h"
+#include "base/status_macros.h"
+#include "cluster/address.h"
+#include "cluster/manifest.h"
+
+namespace tern {
+namespace {
+
+constexpr size_t kMaxNameBytes = 256;
+constexpr size_t kMaxPathBytes = 4096;
+constexpr size_t kMaxReasonBytes = 64 << 10;
+constexpr uint64_t kMaxKvPages = uint64_t{1} << 32;  // page numbers are 32-bit
+constexpr uint64_t kMaxRows = 1 << 16;
+
+// --- Checks: each INVALID_ARGUMENT, naming the field ---
+
+absl::Status Refuse(const char* field, const std::string& found, const std::string& want) {
+  return absl::InvalidArgumentError(absl::StrCat(field, ": found ", found, ", want ", want));
+}
+
+// Text that will be printed.
+absl::Status CheckText(const char* field, const std::string& text, size_t max_bytes) {
+  if (text.size() > max_bytes) {
+    return Refuse(field, absl::StrCat(text.size(), " bytes"), absl::StrCat("at most ", max_bytes));
+  }
+  if (std::any_of(text.begin(), text.end(), absl::ascii_iscntrl)) {
+    return Refuse(field, "a control character", "printable text");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckName(const char* field, const std::string& text) {
+  if (text.empty()) return Refuse(field, "nothing", "text");
+  return CheckText(field, text, kMaxNameBytes);
+}
+
+absl::Status CheckSha256(const char* field, const std::string& text) {
+  if (IsSha256Hex(text)) return absl::OkStatus();
+  return Refuse(field, absl::StrCat(text.size(), " bytes"), "64 lower-case hexadecimal digits");
+}
+
+absl::Status CheckRange(const char* field, uint64_t value, uint64_t least, uint64_t most) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return Refuse(field, absl::StrCat(value), absl::StrCat("between ", least, " and ", most));
+}
+
+// `text` as CheckText lets it pass: error messages may quote anything.
+std::string Printable(absl::string_view text) {
+  std::string printable(text.substr(0, kMaxReasonBytes));
+  std::replace_if(printable.begin(), printable.end(), absl::ascii_iscntrl, ' ');
+  return printable;
+}
+
+absl::Status CheckEpoch(uint64_t epoch) {
+  return CheckRange("epoch", epoch, 1, std::numeric_limits<uint64_t>::max());
+}
+
+absl::Status CheckPeerAddress(const char* field, const std::string& text) {
+  TERN_ASSIGN_OR_RETURN(const Address address, ParseAddress(field, text));
+  return CheckRange(field, address.port, 1, 65535);
+}
+
+// --- Worker to coordinator ---
+
+void Fill(const RegisterWorker& from, v1::WorkerMessage& to) {
+  v1::Register& proto = *to.mutable_register_worker();
+  proto.set_name(from.name);
+  proto.set_data_address(from.data_address);
+  proto.set_version(from.version);
+  proto.set_protocol(from.protocol);
+  proto.set_machine(from.machine);
+  proto.set_cpuset(from.cpuset);
+  proto.set_isa(from.isa);
+  proto.set_threads(from.threads);
+  proto.set_memory_bytes(from.memory_bytes);
+  proto.set_weights_per_second(from.weights_per_second);
+}
+
+void Fill(const LoadProgress& from, v1::WorkerMessage& to) {
+  v1::LoadProgress& proto = *to.mutable_load_progress();
+  proto.set_epoch(from.epoch);
+  proto.set_share(from.share);
+  proto.set_source(from.source);
+}
+
+void Fill(const StageReady& from, v1::WorkerMessage& to) {
+  v1::StageReady& proto = *to.mutable_stage_ready();
+  proto.set_epoch(from.epoch);
+  proto.set_model_digest(from.model_digest);
+  proto.set_rope_digest(from.rope_digest);
+  proto.set_bytes_fetched(from.bytes_fetched);
+}
+
+void Fill(const StageCommitted& from, v1::WorkerMessage& to) {
+  to.mutable_stage_committed()->set_epoch(from.epoch);
+}
+
+void Fill(const StageFailed& from, v1::WorkerMessage& to) {
+  v1::StageFailed& proto = *to.mutable_stage_failed();
+  proto.set_epoch(from.epoch);
+  proto.set_code(static_cast<int32_t>(from.status.code()));
+  proto.set_message(Printable(from.status.message()));
+}
+
+void Fill(const Heartbeat& from, v1::WorkerMessage& to) {
+  v1::Heartbeat& proto = *to.mutable_heartbeat();
+  proto.set_epoch(from.epoch);
+  proto.set_steps_done(from.steps_done);
+  proto.set_steps_queued(from.steps_queued);
+}
+
+absl::StatusOr<WorkerMessage> Parse(const v1::Register& proto) {
+  TERN_RETURN_IF_ERROR(CheckName("name", proto.name()));
+  TERN_RETURN_IF_ERROR(CheckPeerAddress("data_address", proto.data_address()));
+  TERN_RETURN_IF_ERROR(CheckName("version", proto.version()));
+  TERN_RETURN_IF_ERROR(CheckText("machine", proto.machine(), kMaxNameBytes));
+  TERN_RETURN_IF_ERROR(CheckText("cpuset", proto.cpuset(), kMaxPathBytes));
+  TERN_RETURN_IF_ERROR(CheckText("isa", proto.isa(), kMaxNameBytes));
+  TERN_RETURN_IF_ERROR(CheckRange("threads", proto.threads(), 1, 65536));
+  if (!std::isfinite(proto.weights_per_second()) || proto.weights_per_second() <= 0) {
+    return Refuse("weights_per_second", absl::StrCat(proto.weights_per_second()),
+                  "a positive number");
+  }
+  return RegisterWorker{.name = proto.name(),
+                        .data_address = proto.data_address(),
+                        .version = proto.version(),
+                        .protocol = proto.protocol(),
+                        .machine = proto.machine(),
+                        .cpuset = proto.cpuset(),
+                        .isa = proto.isa(),
+                        .threads = proto.threads(),
+                        .memory_bytes = proto.memory_bytes(),
+                        .weights_per_second = proto.weights_per_second()};
+}
+
+absl::StatusOr<WorkerMessage> Parse(const v1::LoadProgress& proto) {
+  TERN_RETURN_IF_ERROR(CheckEpoch(proto.epoch()));
+  TERN_RETURN_IF_ERROR(CheckText("source", proto.source(), kMaxNameBytes));
+  if (!(proto.share() >= 0 && proto.share() <= 1)) {
+    return Refuse("share", absl::StrCat(proto.share()), "between 0 and 1");
+  }
+  return LoadProgress{proto.epoch(), proto.share(), proto.source()};
+}
+
+absl::StatusOr<WorkerMessage> Parse(const v1::StageReady& proto) {
+  TERN_RETURN_IF_ERROR(CheckEpoch(proto.epoch()));
+  TERN_RETURN_IF_ERROR(CheckSha256("model_digest", proto.model_digest()));
+  TERN_RETURN_IF_ERROR(CheckSha256("rope_digest", proto.rope_digest()));
+  return StageReady{proto.epoch(), proto.model_digest(), proto.rope_digest(),
+                    proto.bytes_fetched()};
+}
+
+absl::StatusOr<WorkerMessage> Parse(const v1::StageCommitted& proto) {
+  TERN_RETURN_IF_ERROR(CheckEpoch(proto.epoch()));
+  return StageCommitted{proto.epoch()};
+}
+
+absl::StatusOr<WorkerMessage> Parse(const v1::StageFailed& proto) {
+  TERN_RETURN_IF_ERROR(CheckEpoch(proto.epoch()));
+  if (proto.code() < 1 || proto.code() > 16) {
+    return Refuse("code", absl::StrCat(proto.code()), "an error, between 1 and 16");
+  }
+  TERN_RETURN_IF_ERROR(CheckText("message", proto.message(), kMaxReasonBytes));
+  return StageFailed{proto.epoch(),
+                     absl::Status(static_cast<absl::StatusCode>(proto.code()), proto.message())};
+}
+
+absl::StatusOr<WorkerMessage> Parse(const v1::Heartbeat& proto) {
+  return Heartbeat{proto.epoch(), proto.steps_done(), proto.steps_queued()};
+}
+
+// --- Coordinator to worker ---
+
+void Fill(const ModelConfig& from, v1::Config& to) {
+  to.set_architecture(from.architecture);
+  to.set_name(from.name);
+  to.set_vocab(from.vocab);
+  to.set_dim(from.dim);
+  to.set_ffn_dim(from.ffn_dim);
+  to.set_layers(from.layers);
+  to.set_heads(from.heads);
+  to.set_kv_heads(from.kv_heads);
+  to.set_head_dim(from.head_dim);
+  to.set_context(from.context);
+  to.set_rope_theta(from.rope_theta);
+  to.set_norm_eps(from.norm_eps);
+}
+
+absl::StatusOr<ModelConfig> Parse(const v1::Config& proto) {
+  ModelConfig config{.architecture = proto.architecture(),
+                     .name = proto.name(),
+                     .vocab = proto.vocab(),
+                     .dim = proto.dim(),
+                     .ffn_dim = proto.ffn_dim(),
+                     .layers = proto.layers(),
+                     .heads = proto.heads(),
+                     .kv_heads = proto.kv_heads(),
+                     .head_dim = proto.head_dim(),
+                     .context = proto.context(),
+                     .rope_theta = proto.rope_theta(),
+                     .norm_eps = proto.norm_eps()};
+  TERN_RETURN_IF_ERROR(CheckName("architecture", config.architecture));
+  TERN_RETURN_IF_ERROR(CheckText("model name", config.name, kMaxNameBytes));
+  TERN_RETURN_IF_ERROR(Validate(config));
+  return config;
+}
+
+void Fill(const TensorRef& from, v1::TensorRef& to) {
+  to.set_name(from.info.name);
+  to.set_type(static_cast<uint32_t>(from.info.type));
+  for (const uint64_t extent : from.info.shape) to.add_shape(extent);
+  to.set_bytes(from.info.bytes);
+  to.set_sha256(from.sha256);
+}
+
+// The tensors must be just those that the layers need, in order: types, shapes and sizes follow.
+absl::StatusOr<std::vector<TensorRef>> ParseTensors(const v1::PrepareStage& proto,
+                                                    std::vector<TensorInfo> wanted) {
+  if (static_cast<size_t>(proto.tensors_size()) != wanted.size()) {
+    return Refuse("tensors", absl::StrCat(proto.tensors_size()), absl::StrCat(wanted.size()));
+  }
+  std::vector<TensorRef> tensors;
+  tensors.reserve(wanted.size());
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const v1::TensorRef& tensor = proto.tensors(static_cast<int>(i));
+    const TensorInfo found{.name = tensor.name(),
+                           .type = static_cast<TensorType>(tensor.type()),
+                           .shape = {tensor.shape().begin(), tensor.shape().end()},
+                           .bytes = tensor.bytes()};
+    if (!SameTensor(found, wanted[i])) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tensor ", i, ": not ", wanted[i].name, " as the layers and the configuration want it"));
+    }
+    TERN_RETURN_IF_ERROR(CheckSha256("sha256", tensor.sha256()));
+    tensors.push_back({.info = std::move(wanted[i]), .sha256 = tensor.sha256()});
+  }
+  return tensors;
+}
+
+// Whether the stage's place in the pipeline, its layers and its next stage agree.
+absl::Status CheckPlace(const PrepareStage& stage) {
+  TERN_RETURN_IF_ERROR(CheckRange("stages", stage.stages, 1, stage.config.layers));
+  TERN_RETURN_IF_ERROR(CheckRange("stage", stage.stage, 0, stage.stages - 1));
+  TERN_RETURN_IF_ERROR(CheckRange("end_layer", stage.layers.end, 1, stage.config.layers));
+  TERN_RETURN_IF_ERROR(CheckRange("first_layer", stage.layers.begin, 0, stage.layers.end - 1));
+  const bool last = stage.stage + 1 == stage.stages;
+  if ((stage.stage == 0) != (stage.layers.begin == 0) ||
+      last != (stage.layers.end == stage.config.layers)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stage ", stage.stage, " of ", stage.stages, ": layers [", stage.layers.begin,
+                     ", ", stage.layers.end, ") of ", stage.config.layers, " do not belong there"));
+  }
+  if (!last) return CheckPeerAddress("next_address", stage.next_address);
+  if (stage.next_address.empty()) return absl::OkStatus();
+  return Refuse("next_address", stage.next_address, "nothing on the last stage");
+}
+
+void Fill(const Welcome& from, v1::CoordinatorMessage& to) {
+  to.mutable_welcome()->set_coordinator_version(from.coordinator_version);
+}
+
+void Fill(const PrepareStage& from, v1::CoordinatorMessage& to) {
+  v1::PrepareStage& proto = *to.mutable_prepare();
+  proto.set_epoch(from.epoch);
+  Fill(from.config, *proto.mutable_config());
+  proto.set_model_digest(from.model_digest);
+  proto.set_rope_digest(from.rope_digest);
+  for (const TensorRef& tensor : from.tensors) Fill(tensor, *proto.add_tensors());
+  proto.set_model_path(from.model_path);
+  proto.set_first_layer(from.layers.begin);
+  proto.set_end_layer(from.layers.end);
+  proto.set_stage(from.stage);
+  proto.set_stages(from.stages);
+  proto.set_next_address(from.next_address);
+  proto.set_kv_type(from.kv_type == KvType::kF32 ? 1 : 0);
+  proto.set_kv_pages(from.kv_pages);
+  proto.set_max_rows(from.max_rows);
+}
+
+void Fill(const CommitStage& from, v1::CoordinatorMessage& to) {
+  to.mutable_commit()->set_epoch(from.epoch);
+}
+
+void Fill(const AbandonStage& from, v1::CoordinatorMessage& to) {
+  to.mutable_abandon()->set_epoch(from.epoch);
+  to.mutable_abandon()->set_reason(Printable(from.reason));
+}
+
+absl::StatusOr<CoordinatorMessage> Parse(const v1::Welcome& proto) {
+  TERN_RETURN_IF_ERROR(CheckName("coordinator_version", proto.coordinator_version()));
+  return Welcome{proto.coordinator_version()};
+}
+
+absl::StatusOr<CoordinatorMessage> Parse(const v1::PrepareStage& proto) {
+  PrepareStage stage{.epoch = proto.epoch(),
+                     .config = {},
+                     .model_digest = proto.model_digest(),
+                     .rope_digest = proto.rope_digest(),
+                     .tensors = {},
+                     .model_path = proto.model_path(),
+                     .layers = {proto.first_layer(), proto.end_layer()},
+                     .stage = proto.stage(),
+                     .stages = proto.stages(),
+                     .next_address = proto.next_address(),
+                     .kv_type = proto.kv_type() == 1 ? KvType::kF32 : KvType::kF16,
+                     .kv_pages = proto.kv_pages(),
+                     .max_rows = proto.max_rows()};
+  TERN_RETURN_IF_ERROR(CheckEpoch(stage.epoch));
+  TERN_ASSIGN_OR_RETURN(stage.config, Parse(proto.config()));
+  TERN_RETURN_IF_ERROR(CheckSha256("model_digest", stage.model_digest));
+  TERN_RETURN_IF_ERROR(CheckSha256("rope_digest", stage.rope_digest));
+  TERN_RETURN_IF_ERROR(CheckText("model_path", stage.model_path, kMaxPathBytes));
+  TERN_RETURN_IF_ERROR(CheckPlace(stage));
+  TERN_RETURN_IF_ERROR(CheckRange("kv_type", proto.kv_type(), 0, 1));
+  TERN_RETURN_IF_ERROR(CheckRange("kv_pages", stage.kv_pages, 1, kMaxKvPages));
+  TERN_RETURN_IF_ERROR(CheckRange("max_rows", stage.max_rows, 1, kMaxRows));
+  TERN_ASSIGN_OR_RETURN(stage.tensors,
+                        ParseTensors(proto, StageTensorInfos(stage.config, stage.layers)));
+  return stage;
+}
+
+absl::StatusOr<CoordinatorMessage> Parse(const v1::CommitStage& proto) {
+  TERN_RETURN_IF_ERROR(CheckEpoch(proto.epoch()));
+  return CommitStage{proto.epoch()};
+}
+
+absl::StatusOr<CoordinatorMessage> Parse(const v1::AbandonStage& proto) {
+  TERN_RETURN_IF_ERROR(CheckEpoch(proto.epoch()));
+  TERN_RETURN_IF_ERROR(CheckText("reason", proto.reason(), kMaxReasonBytes));
+  return AbandonStage{proto.epoch(), proto.reason()};
+}
+
+}  // namespace
+
+v1::WorkerMessage ToProto(const WorkerMessage& message) {
+  v1::WorkerMessage proto;
+  std::visit([&](const auto& kind) { Fill(kind, proto); }, message);
+  return proto;
+}
+
+v1::CoordinatorMessage ToProto(const CoordinatorMessage& message) {
+  v1::CoordinatorMessage proto;
+  std::visit([&](const auto& kind) { Fill(kind, proto); }, message);
+  return proto;
+}
+
+absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& proto) {
+  switch (proto.kind_case()) {
+    case v1::WorkerMessage::kRegisterWorker:
+      return Parse(proto.register_worker());
+    case v1::WorkerMessage::kLoadProgress:
+      return Parse(proto.load_progress());
+    case v1::WorkerMessage::kStageReady:
+      return Parse(proto.stage_ready());
+    case v1::WorkerMessage::kStageCommitted:
+      return Parse(proto.stage_committed());
+    case v1::WorkerMessage::kStageFailed:
+      return Parse(proto.stage_failed());
+    case v1::WorkerMessage::kHeartbeat:
+      return Parse(proto.heartbeat());
+    case v1::WorkerMessage::KIND_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError("worker message: of no kind that this build knows");
+}
+
+absl::StatusOr<CoordinatorMessage> FromProto(const v1::CoordinatorMessage& proto) {
+  switch (proto.kind_case()) {
+    case v1::CoordinatorMessage::kWelcome:
+      return Parse(proto.welcome());
+    case v1::CoordinatorMessage::kPrepare:
+      return Parse(proto.prepare());
+    case v1::CoordinatorMessage::kCommit:
+      return Parse(proto.commit());
+    case v1::CoordinatorMessage::kAbandon:
+      return Parse(proto.abandon());
+    case v1::CoordinatorMessage::KIND_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError("coordinator message: of no kind that this build knows");
+}
+
+}  // namespace tern
