@@ -24,7 +24,7 @@ class GgufWriter {
   // Integers are stored in 32 bits where all fit, floating-point numbers where exact.
   // INVALID_ARGUMENT for an empty tensor or one that TensorBytes refuses, or a `general.alignment`
   // among the metadata (it is always 32), RESOURCE_EXHAUSTED if the file system has too little
-  // room, UNKNOWN with the system's reason if the file cannot be written.
+  // room, NOT_FOUND if there is no such folder, UNKNOWN with the system's reason otherwise.
   static absl::StatusOr<std::unique_ptr<GgufWriter>> Create(
       const std::string& path, const std::vector<std::pair<std::string, GgufValue>>& metadata,
       std::vector<TensorInfo> tensors);
