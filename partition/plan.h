@@ -34,15 +34,16 @@ struct Plan {
 
 struct PlanOptions {
   KvType kv_type = KvType::kF16;
-  uint64_t kv_tokens = 0;     // KV cache wanted, over all sequences; at least the context
+  uint64_t kv_tokens = 0;     // KV cache wanted, over all sequences; the context if that is more
   double memory_share = 0.9;  // of a worker's memory that weights and KV may take
 };
 
-// Splits the layers over all `workers`, in the given order, in proportion to their measured speed;
-// embedding and head are counted as the layers' worth of bytes that they read. Workers without a
-// layer (more workers than layers) are left out. RESOURCE_EXHAUSTED, naming the worker, the bytes
-// needed and the bytes there, if weights and KV cache do not fit; INVALID_ARGUMENT for no workers
-// or a speed that is not positive.
+// Splits the layers over all `workers`, in the given order, so that the slowest stage is as fast as
+// it can be within everybody's memory, and otherwise in proportion to measured speed. Embedding and
+// head count as the bytes that they read for a token. If the workers are more than the layers, the
+// slowest are left out. RESOURCE_EXHAUSTED, naming a worker, the bytes needed and the bytes there,
+// if weights and KV cache do not fit in any way; INVALID_ARGUMENT for no workers or a speed that is
+// not positive. REQUIRES a config that Validate accepts.
 absl::StatusOr<Plan> PlanBySpeed(const ModelConfig& config,
                                  const std::vector<WorkerCapacity>& workers,
                                  const PlanOptions& options);
