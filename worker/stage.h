@@ -37,9 +37,12 @@ class Stage {
       const std::function<void(float)>& progress = {});
 
   // Runs one step and returns the frame for the next stage (a StepFrame), or, on the last stage,
-  // the ResultFrame. FAILED_PRECONDITION, with nothing changed, if a segment's position is not the
-  // sequence's cached length or the epoch is another; RESOURCE_EXHAUSTED if pages run out, which
-  // the scheduler's reservations exclude.
+  // the ResultFrame. First frees the sequences that the step releases, then reserves pages for
+  // those it begins. FAILED_PRECONDITION or INVALID_ARGUMENT, with nothing changed, for a step that
+  // cannot be for this stage as it is: another epoch, a segment whose position is not the
+  // sequence's cached length, rows, tokens or activations that do not add up; RESOURCE_EXHAUSTED,
+  // with nothing but the releases done, if pages run out, which the scheduler's reservations
+  // exclude.
   absl::StatusOr<Frame> Run(StepFrame step);
 
   const StageSpec& spec() const { return spec_; }
@@ -51,14 +54,22 @@ class Stage {
   Stage(const StageSpec& spec, std::unique_ptr<Transformer> transformer, KvCache cache);
 
   absl::Status CheckStep(const StepFrame& step) const;
-  SequenceResult Sample(const Segment& segment, std::span<const float> hidden);
+  absl::Status CheckSegment(const Segment& segment) const;
+  absl::Status ReservePages(const StepFrame& step);
+  absl::Status Compute(StepFrame& step);
+  ResultFrame SampleAll(const StepFrame& step);
+  void AppendHistory(const StepFrame& step);
 
   const StageSpec spec_;
-  std::unique_ptr<Transformer> transformer_;
+  const std::unique_ptr<Transformer> transformer_;
   KvCache cache_;
-  // Last stage only: every token of each live sequence, for the repetition penalty.
+  std::vector<SequenceRows> batch_;  // of the current step
+
+  // Last stage only.
+  // Every token of each live sequence, for the repetition penalty.
   absl::flat_hash_map<SequenceId, std::vector<TokenId>> history_;
-  std::vector<float> logits_;  // [vocab]
+  std::vector<float> last_rows_;  // [sampled sequences, dim]
+  std::vector<float> logits_;     // [sampled sequences, vocab]
 };
 
 }  // namespace tern

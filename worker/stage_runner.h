@@ -21,21 +21,30 @@ namespace tern {
 class StageRunner {
  public:
   // Owns the stage and the link to the next one. `on_failure` is called once, from the compute
-  // thread, if a step fails; the runner computes nothing after that.
+  // thread, if a step fails; the runner computes nothing after that. It must not destroy the
+  // runner.
   StageRunner(std::unique_ptr<Stage> stage, std::unique_ptr<FrameSender> next,
               std::function<void(absl::Status)> on_failure);
   // Finishes the step at work and drops those queued.
   ~StageRunner();
+  StageRunner(const StageRunner&) = delete;
+  StageRunner& operator=(const StageRunner&) = delete;
 
   // Queues a step; returns at once. A ResultFrame here is a failure: stages receive steps only.
   void Push(Frame frame) ABSL_LOCKS_EXCLUDED(mu_);
 
   uint64_t steps_done() const { return steps_done_.load(std::memory_order_relaxed); }
+  // The step at work among them.
   uint64_t steps_queued() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // For tests: REQUIRES that no step is queued.
+  const Stage& stage() const { return *stage_; }
 
  private:
   void Loop();
-  void Fail(absl::Status status);
+  // False once the runner is closed.
+  bool WaitForFrame(Frame& frame) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status RunStep(Frame frame);
 
   const std::unique_ptr<Stage> stage_;
   const std::unique_ptr<FrameSender> next_;
@@ -45,8 +54,8 @@ class StageRunner {
   mutable Mutex mu_;
   CondVar wake_;
   std::deque<Frame> queue_ ABSL_GUARDED_BY(mu_);
-  bool stop_ ABSL_GUARDED_BY(mu_) = false;
-  bool failed_ ABSL_GUARDED_BY(mu_) = false;
+  bool at_work_ ABSL_GUARDED_BY(mu_) = false;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;  // failed or being destroyed: takes no frame
 
   std::thread thread_;  // last: it uses everything above
 };

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+#include "worker/stage.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+
+namespace tern {
+
+absl::StatusOr<std::unique_ptr<Stage>> Stage::Create(const StageSpec& spec,
+                                                     const TensorSource& source,
+                                                     const Kernels& kernels, ThreadPool* pool,
+                                                     const std::function<void(float)>& progress) {
+  TERN_ASSIGN_OR_RETURN(
+      std::unique_ptr<Transformer> transformer,
+      Transformer::Load(spec.config, spec.layers, source, kernels, pool, progress));
+  TERN_ASSIGN_OR_RETURN(
+      KvCache cache, KvCache::Create(spec.config, spec.layers.size(), spec.kv_pages, spec.kv_type));
+  return std::unique_ptr<Stage>(new Stage(spec, std::move(transformer), std::move(cache)));
+}
+
+Stage::Stage(const StageSpec& spec, std::unique_ptr<Transformer> transformer, KvCache cache)
+    : spec_(spec), transformer_(std::move(transformer)), cache_(std::move(cache)) {}
+
+absl::StatusOr<Frame> Stage::Run(StepFrame step) {
+  TERN_RETURN_IF_ERROR(CheckStep(step));
+  for (const SequenceId sequence : step.release) {
+    cache_.Release(sequence);
+    history_.erase(sequence);
+  }
+  TERN_RETURN_IF_ERROR(ReservePages(step));
+  if (step.rows() > 0) TERN_RETURN_IF_ERROR(Compute(step));
+  if (!is_last()) return step;
+  AppendHistory(step);
+  return SampleAll(step);
+}
+
+absl::Status Stage::CheckStep(const StepFrame& step) const {
+  if (step.epoch != spec_.epoch) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("step: epoch: found ", step.epoch, ", want ", spec_.epoch));
+  }
+  absl::flat_hash_set<SequenceId> seen(step.release.begin(), step.release.end());
+  uint64_t rows = 0;
+  for (const Segment& segment : step.segments) {
+    if (!seen.insert(segment.sequence).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("step ", step.step, ": sequence ", segment.sequence, " comes twice"));
+    }
+    TERN_RETURN_IF_ERROR(CheckSegment(segment));
+    rows += segment.rows;
+  }
+  const uint64_t hidden = is_first() ? 0 : rows * spec_.config.dim;
+  if (step.tokens.size() != rows || step.hidden.size() != hidden) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("step ", step.step, ": found ", step.tokens.size(), " tokens and ",
+                     step.hidden.size(), " activations, want ", rows, " and ", hidden));
+  }
+  for (const TokenId token : step.tokens) {
+    if (token < 0 || static_cast<uint32_t>(token) >= spec_.config.vocab) {
+      return absl::InvalidArgumentError(absl::StrCat("step ", step.step, ": token: found ", token,
+                                                     ", want 0 to ", spec_.config.vocab - 1));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Stage::CheckSegment(const Segment& segment) const {
+  const uint32_t length = cache_.length(segment.sequence);
+  if (segment.position != length) {
+    return absl::FailedPreconditionError(absl::StrCat("sequence ", segment.sequence,
+                                                      ": position: found ", segment.position,
+                                                      ", want ", length, ", the tokens cached"));
+  }
+  const uint64_t end = uint64_t{segment.position} + segment.rows;
+  if (segment.rows == 0 || end > segment.reserve_tokens ||
+      segment.reserve_tokens > spec_.config.context) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "sequence ", segment.sequence, ": found ", segment.rows, " rows at ", segment.position,
+        ", ", segment.reserve_tokens, " tokens reserved, context ", spec_.config.context));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Stage::ReservePages(const StepFrame& step) {
+  uint64_t missing = 0;
+  for (const Segment& segment : step.segments) {
+    missing += cache_.PagesMissing(segment.sequence, segment.reserve_tokens);
+  }
+  if (missing > cache_.free_pages()) {
+    return absl::ResourceExhaustedError(absl::StrCat("step ", step.step, ": wants ", missing,
+                                                     " KV pages, found ", cache_.free_pages(),
+                                                     " free of ", cache_.pages()));
+  }
+  for (const Segment& segment : step.segments) {
+    TERN_RETURN_IF_ERROR(cache_.Reserve(segment.sequence, segment.reserve_tokens));
+  }
+  return absl::OkStatus();
+}
+
+// All rows of all segments at once: every weight is read once for the step.
+absl::Status Stage::Compute(StepFrame& step) {
+  if (is_first()) {
+    step.hidden = AlignedBuffer<float>(size_t{step.rows()} * spec_.config.dim);
+    transformer_->Embed(step.tokens, step.hidden.data());
+  }
+  batch_.clear();
+  for (const Segment& segment : step.segments) {
+    batch_.push_back({segment.sequence, segment.position, segment.rows});
+  }
+  return transformer_->Forward(batch_, cache_, step.hidden.data());
+}
+
+void Stage::AppendHistory(const StepFrame& step) {
+  auto token = step.tokens.begin();
+  for (const Segment& segment : step.segments) {
+    std::vector<TokenId>& history = history_[segment.sequence];
+    history.insert(history.end(), token, token + segment.rows);
+    token += segment.rows;
+  }
+}
+
+// The head, too, reads its weights once for all sequences of the step.
+ResultFrame Stage::SampleAll(const StepFrame& step) {
+  const size_t dim = spec_.config.dim;
+  const size_t vocab = spec_.config.vocab;
+  ResultFrame frame;
+  frame.epoch = step.epoch;
+  frame.step = step.step;
+  last_rows_.clear();
+  size_t end_row = 0;
+  for (const Segment& segment : step.segments) {
+    end_row += segment.rows;
+    if (!segment.sample) continue;
+    const float* row = step.hidden.data() + (end_row - 1) * dim;
+    last_rows_.insert(last_rows_.end(), row, row + dim);
+  }
+  logits_.resize(last_rows_.size() / dim * vocab);
+  if (!last_rows_.empty()) transformer_->Logits(last_rows_, logits_.data());
+  std::span<const float> logits = logits_;
+  for (const Segment& segment : step.segments) {
+    if (!segment.sample) continue;
+    const std::span<const float> own = logits.first(vocab);
+    logits = logits.subspan(vocab);
+    SequenceResult& result = frame.results.emplace_back();
+    result.sequence = segment.sequence;
+    result.position = segment.position + segment.rows;
+    result.sampled =
+        SampleToken(own, segment.sampling, result.position, history_.at(segment.sequence));
+    if (segment.want_logits) result.logits.assign(own.begin(), own.end());
+  }
+  return frame;
+}
+
+}  // namespace tern
