@@ -18,9 +18,11 @@ namespace tern {
 // Thread-safe. All work happens on one thread of its own; listeners are called from it.
 class Engine {
  public:
-  // `tokenizer` must outlive the engine.
-  explicit Engine(const Tokenizer& tokenizer);
-  // Ends every request with CANCELLED.
+  // `tokenizer` must outlive the engine. `on_pipeline_error`, if set, is called from the engine's
+  // thread when it stopped the pipeline by itself (see OnFrame), with the reason.
+  explicit Engine(const Tokenizer& tokenizer,
+                  std::function<void(absl::Status)> on_pipeline_error = {});
+  // Ends every request with CANCELLED. OnFrame must not be called any more.
   ~Engine();
 
   // Takes up service over a committed pipeline whose first stage is behind `first_stage`.
@@ -28,11 +30,12 @@ class Engine {
   void StartPipeline(const SchedulerConfig& config, std::unique_ptr<FrameSender> first_stage);
 
   // The pipeline is gone: every request ends with `reason` (UNAVAILABLE says it may be retried), as
-  // do new ones until the next StartPipeline.
+  // do new ones until the next StartPipeline. Does nothing without a pipeline. Returns at once, so
+  // it may be called from anywhere; the link to the first stage is closed soon after.
   void StopPipeline(absl::Status reason);
 
   // A frame from the last stage. Frames of another epoch are dropped; a frame that cannot be ours
-  // stops the pipeline.
+  // stops the pipeline, with INTERNAL.
   void OnFrame(Frame frame);
 
   // Starts a request. The listener hears of it from now on, until OnFinish. Errors (UNAVAILABLE
@@ -54,7 +57,8 @@ class Engine {
   };
   Stats stats() const;
 
-  // Waits until no request is running or waiting, or `timeout` passed; whether it is so.
+  // Waits until no request is running or waiting and no step is in flight, so that every stage has
+  // freed what it held, or `timeout` passed; whether it is so.
   bool WaitIdle(absl::Duration timeout);
 
  private:

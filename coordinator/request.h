@@ -55,8 +55,8 @@ class GenerationListener {
  public:
   virtual ~GenerationListener() = default;
   virtual void OnToken(const GeneratedToken& token) = 0;
-  // `tail` is text that was held back. `status` is OK unless `reason` is kError (UNAVAILABLE: may
-  // be retried) or kCancelled (CANCELLED).
+  // `tail` is text that was held back and is no stop text. `status` is OK unless `reason` is kError
+  // (UNAVAILABLE: may be retried) or kCancelled (CANCELLED).
   virtual void OnFinish(FinishReason reason, const std::string& tail, const absl::Status& status,
                         const GenerationStats& stats) = 0;
 };
