@@ -96,6 +96,19 @@ void ThreadPool::Run(absl::FunctionRef<void(size_t)> body) {
   }
 }
 
+// syncs_ cannot move between the load and this thread's own arrival, and arrived_ is back at 0
+// before syncs_ lets anyone go on to the next Sync.
+void ThreadPool::Sync() {
+  const uint64_t ended = syncs_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < threads_.size()) {
+    WaitWhileEqual(syncs_, ended);
+    return;
+  }
+  arrived_.store(0, std::memory_order_relaxed);
+  syncs_.fetch_add(1, std::memory_order_release);
+  syncs_.notify_all();
+}
+
 void ThreadPool::Loop(size_t thread) {
   uint64_t seen = 0;
   while (true) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The steps of a forward pass, each spread over the threads of a pool: which thread does what, and
-// in which scratch memory. A step returns when every thread has done its part.
+// The steps of a forward pass, each shared by the threads of a pool: which thread does what, and in
+// which scratch memory.
 #ifndef TERN_MODEL_COMPUTE_H_
 #define TERN_MODEL_COMPUTE_H_
 
@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/registry.h"
@@ -21,7 +22,7 @@
 
 namespace tern {
 
-// What flows between the steps of a layer. Borrowed from Compute.
+// What flows between the steps of a layer. Borrowed memory.
 struct Activations {
   QuantizedRows x;            // input of the next projections: [rows, dim] or [rows, ffn_dim]
   float* q = nullptr;         // [rows, dim]
@@ -38,16 +39,52 @@ struct Projection {
   float* out;  // [rows, matrix.rows]
 };
 
-// Thread-compatible. Work is split statically and no sum is split, so results do not depend on the
-// number of threads.
+class Lane;
+
+// What the threads of a forward pass share. Thread-compatible.
 class Compute {
  public:
   // `pool` must outlive the object.
   Compute(const ModelConfig& config, const Kernels& kernels, ThreadPool* pool);
 
-  // The buffers between the steps, for batches of up to `rows` rows. Allocates, and forgets what
-  // they held, only when `rows` is the largest so far.
-  Activations& Reserve(size_t rows);
+  // Calls body(lane) on every thread, with room for batches of up to `rows` rows. Allocates only
+  // when `rows` is the largest so far.
+  void Run(size_t rows, absl::FunctionRef<void(Lane& lane)> body);
+
+ private:
+  friend class Lane;
+
+  // What each thread has for itself.
+  struct Scratch {
+    AlignedBuffer<float> normed;  // [max(dim, ffn_dim)]
+    AlignedBuffer<float> scores;  // [context]
+    AlignedBuffer<int32_t> sums;  // [kSumsTile]
+  };
+
+  void Reserve(size_t rows);
+
+  const ModelConfig config_;
+  const Kernels kernels_;
+  ThreadPool* const pool_;
+  const RopeTables rope_;
+  std::vector<Scratch> scratch_;  // [threads]
+
+  size_t rows_ = 0;  // room in the buffers below
+  Activations activations_;
+  AlignedBuffer<int8_t> codes_;
+  AlignedBuffer<int32_t> code_sums_;
+  AlignedBuffer<float> floats_;
+};
+
+// One thread's part in a forward pass. A step does this thread's share and returns when all threads
+// have done theirs, so every thread must take the same steps. Shares are static and no sum is
+// split: results do not depend on the number of threads.
+class Lane {
+ public:
+  Lane(Compute& compute, size_t thread);
+
+  // The buffers between the steps, the same for all threads.
+  Activations& activations() { return shared_.activations_; }
 
   // to = quant(RMSNorm(from)), each of `rows` rows for itself.
   void NormAndQuantize(const float* from, const AlignedBuffer<float>& weight, size_t rows,
@@ -75,29 +112,20 @@ class Compute {
               const AlignedBuffer<uint16_t>& embedding, float* logits /*[rows, vocab]*/);
 
  private:
-  // What each thread has for itself.
-  struct Scratch {
-    AlignedBuffer<float> normed;  // [max(dim, ffn_dim)]
-    AlignedBuffer<float> scores;  // [context]
-    AlignedBuffer<int32_t> sums;  // [kSumsTile]
-  };
-
-  IndexRange Share(size_t count, size_t multiple, size_t thread) const {
-    return SplitRange(count, multiple, thread, pool_->size());
+  // This thread's part of [0, count), cut at multiples of `multiple`.
+  IndexRange Share(size_t count, size_t multiple) const {
+    return SplitRange(count, multiple, thread_, shared_.pool_->size());
   }
+  void Sync() { shared_.pool_->Sync(); }
+  void MultiplyShare(const QuantizedRows& x, size_t rows, const Projection& projection,
+                     Output output);
   KvLayer Where(uint32_t layer) const { return {layer, config_.kv_dim(), config_.head_dim}; }
 
-  const ModelConfig config_;
-  const Kernels kernels_;
-  ThreadPool* const pool_;
-  const RopeTables rope_;
-  std::vector<Scratch> scratch_;  // [threads]
-
-  size_t rows_ = 0;  // room in the buffers below
-  Activations activations_;
-  AlignedBuffer<int8_t> codes_;
-  AlignedBuffer<int32_t> code_sums_;
-  AlignedBuffer<float> floats_;
+  Compute& shared_;
+  const ModelConfig& config_;
+  const Kernels& kernels_;
+  Compute::Scratch& scratch_;
+  const size_t thread_;
 };
 
 }  // namespace tern

@@ -29,10 +29,11 @@ struct LayerWeights {
   BitLinear ffn_down;                  // [dim, ffn_dim]
 };
 
-// Runs layer `layer` of `cache`, whose weights are `w`, on the residual stream `h`, in place, and
-// writes the keys and values of `batch` to the cache.
+// Runs a layer, the one with number `layer` in `cache`, on the residual stream `h`, in place, and
+// writes the keys and values of `batch` to the cache. Every thread of a Compute::Run calls it: each
+// does its lane's share of every step.
 void RunLayer(const LayerWeights& w, std::span<const BatchRow> batch, uint32_t layer,
-              KvCache& cache, Compute& compute, float* h /*[batch, dim]*/);
+              KvCache& cache, Lane& lane, float* h /*[batch, dim]*/);
 
 }  // namespace tern
 

@@ -125,9 +125,11 @@ absl::Status Transformer::Forward(std::span<const SequenceRows> batch, KvCache& 
     const uint32_t* pages = cache.PageTable(entry.sequence).data();
     for (uint32_t i = 0; i < entry.rows; ++i) s.rows.push_back({entry.position + i, pages});
   }
-  for (uint32_t layer = 0; layer < s.range.size(); ++layer) {
-    RunLayer(s.weights.layers[layer], s.rows, layer, cache, s.compute, hidden);
-  }
+  s.compute.Run(s.rows.size(), [&](Lane& lane) {
+    for (uint32_t layer = 0; layer < s.range.size(); ++layer) {
+      RunLayer(s.weights.layers[layer], s.rows, layer, cache, lane, hidden);
+    }
+  });
   for (const SequenceRows& entry : batch) cache.Advance(entry.sequence, entry.rows);
   return absl::OkStatus();
 }
@@ -135,8 +137,10 @@ absl::Status Transformer::Forward(std::span<const SequenceRows> batch, KvCache& 
 void Transformer::Logits(std::span<const float> hidden, float* logits) {
   State& s = *state_;
   TERN_CHECK(s.has_head() && hidden.size() % s.config.dim == 0);
-  s.compute.Logits(hidden.data(), hidden.size() / s.config.dim, s.weights.output_norm,
-                   s.weights.embedding, logits);
+  const size_t rows = hidden.size() / s.config.dim;
+  s.compute.Run(rows, [&](Lane& lane) {
+    lane.Logits(hidden.data(), rows, s.weights.output_norm, s.weights.embedding, logits);
+  });
 }
 
 }  // namespace tern

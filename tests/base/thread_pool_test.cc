@@ -48,6 +48,23 @@ TEST(ThreadPoolTest, WhatOneRunWroteTheNextReads) {
   EXPECT_EQ(values, std::vector<uint64_t>(4, 1 << 20));
 }
 
+TEST(ThreadPoolTest, SyncLetsAllReadWhatAllWrote) {
+  for (size_t threads : {1, 2, 5}) {
+    auto pool = ThreadPool::Create({.threads = threads, .cpus = {}});
+    ASSERT_TRUE(pool.ok()) << pool.status();
+    std::vector<uint64_t> values(threads, 0), wrong(threads, 0);
+    (*pool)->Run([&](size_t thread) {
+      for (uint64_t step = 1; step <= 500; ++step) {
+        values[thread] = step;
+        (*pool)->Sync();
+        for (const uint64_t value : values) wrong[thread] += value != step;
+        (*pool)->Sync();
+      }
+    });
+    EXPECT_EQ(wrong, std::vector<uint64_t>(threads, 0));
+  }
+}
+
 TEST(ThreadPoolTest, RefusesWhatCannotBe) {
   EXPECT_EQ(ThreadPool::Create({.threads = 0, .cpus = {}}).status().code(),
             absl::StatusCode::kInvalidArgument);

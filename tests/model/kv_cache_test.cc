@@ -24,9 +24,9 @@ TEST(KvCacheTest, PagesForTokens) {
 }
 
 TEST(KvCacheTest, PageBytesCountKeysAndValues) {
-  const ModelConfig config = SmallConfig();  // kv_dim 128
-  EXPECT_EQ(KvPageBytes(config, 3, KvType::kF16), 2 * 32 * 128 * 2 * 3);
-  EXPECT_EQ(KvPageBytes(config, 3, KvType::kF32), 2 * 32 * 128 * 4 * 3);
+  const ModelConfig config = SmallConfig();  // kv_dim 64
+  EXPECT_EQ(KvPageBytes(config, 3, KvType::kF16), 2 * 32 * 64 * 2 * 3);
+  EXPECT_EQ(KvPageBytes(config, 3, KvType::kF32), 2 * 32 * 64 * 4 * 3);
 }
 
 TEST(KvCacheTest, RefusesMoreThanTheMachineHas) {

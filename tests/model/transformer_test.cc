@@ -72,14 +72,15 @@ TEST_P(OracleTest, LogitsAreThoseOfThePlainComputation) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, OracleTest,
-                         ::testing::Values(OracleCase{"one_token", 2, 6, 2, 1},
-                                           OracleCase{"several_tokens", 2, 6, 2, 4},
-                                           OracleCase{"many_tokens", 1, 6, 2, 9},
-                                           OracleCase{"every_head_its_own_keys", 2, 3, 3, 3},
-                                           OracleCase{"all_heads_share_keys", 2, 6, 1, 3}),
+                         ::testing::Values(OracleCase{"one_token", 2, 8, 2, 1},
+                                           OracleCase{"several_tokens", 2, 8, 2, 4},
+                                           OracleCase{"many_tokens", 1, 8, 2, 9},
+                                           OracleCase{"every_head_its_own_keys", 2, 4, 4, 3},
+                                           OracleCase{"all_heads_share_keys", 2, 8, 1, 3}),
                          [](const auto& test) { return test.param.name; });
 
-// Keys and values in half precision: near the oracle, but not as near as in single.
+// Keys and values in half precision tip some int8 codes: near the oracle, but not as near as in
+// single.
 TEST(TransformerTest, HalfPrecisionCacheStaysNearTheOracle) {
   ModelConfig config = SmallConfig();
   config.layers = 1;
@@ -94,14 +95,14 @@ TEST(TransformerTest, HalfPrecisionCacheStaysNearTheOracle) {
       errors += std::pow(logits[t * config.vocab + i] - want.logits[t][i], 2);
     }
   }
-  EXPECT_LT(std::sqrt(errors / squares), 1e-2);
+  EXPECT_LT(std::sqrt(errors / squares), 0.03);
 }
 
 TEST(TransformerTest, WeightBytesAreTwoBitsAWeightAndOneEmbedding) {
   const ModelConfig config = SmallConfig();
-  const uint64_t matrices = (2 * 384 * 384 + 2 * 128 * 384 + 3 * 512 * 384) / 4;
-  const uint64_t norms = 4 * (3 * 384 + 512);
-  const uint64_t embedding = 2 * 99 * 384, output_norm = 4 * 384;
+  const uint64_t matrices = (2 * 256 * 256 + 2 * 64 * 256 + 3 * 384 * 256) / 4;
+  const uint64_t norms = 4 * (3 * 256 + 384);
+  const uint64_t embedding = 2 * 99 * 256, output_norm = 4 * 256;
   EXPECT_EQ(WeightBytes(config, {0, 5}), 5 * (matrices + norms) + embedding + output_norm);
   EXPECT_EQ(WeightBytes(config, {0, 2}), 2 * (matrices + norms) + embedding);
   EXPECT_EQ(WeightBytes(config, {2, 4}), 2 * (matrices + norms));
@@ -151,10 +152,10 @@ TEST_F(LoadTest, RefusesAMissingTensor) {
 }
 
 TEST_F(LoadTest, RefusesAnotherShapeOrType) {
-  source_.info("blk.0.attn_q.weight").shape = {384, 383};
+  source_.info("blk.0.attn_q.weight").shape = {256, 255};
   const absl::Status shape = Load({0, 1});
   EXPECT_EQ(shape.code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(shape.message(), HasSubstr("found I2_S [384, 383], want I2_S [384, 384]"));
+  EXPECT_THAT(shape.message(), HasSubstr("found I2_S [256, 255], want I2_S [256, 256]"));
   source_.info("token_embd.weight").type = TensorType::kF32;
   EXPECT_EQ(Load({4, 5}).code(), absl::StatusCode::kDataLoss);
 }
@@ -181,7 +182,7 @@ TEST_F(LoadTest, RefusesNumbersThatAreNotFinite) {
   EXPECT_EQ(Load({1, 2}).code(), absl::StatusCode::kDataLoss);
 
   std::vector<uint8_t>& embedding = source_.data("token_embd.weight");
-  embedding[98 * 384 * 2 + 1] = 0x7C;  // infinity, where the low byte is 0, or NaN
+  embedding[98 * 256 * 2 + 1] = 0x7C;  // infinity, where the low byte is 0, or NaN
   EXPECT_THAT(Load({4, 5}).message(), HasSubstr("row 98"));
 }
 

@@ -69,12 +69,12 @@ ModelConfig SmallConfig() {
   config.architecture = "bitnet-b1.58";
   config.name = "small";
   config.vocab = 99;
-  config.dim = 384;
-  config.ffn_dim = 512;
+  config.dim = 256;
+  config.ffn_dim = 384;
   config.layers = 5;
-  config.heads = 6;
+  config.heads = 8;
   config.kv_heads = 2;
-  config.head_dim = 64;
+  config.head_dim = 32;
   config.context = 128;
   config.rope_theta = 10000;
   config.norm_eps = 1e-5f;

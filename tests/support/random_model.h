@@ -13,8 +13,8 @@
 
 namespace tern {
 
-// A shape that a test runs in milliseconds, with nothing round where a model need not be round:
-// 5 layers, 3 heads a key-value head, a vocabulary of 99.
+// A shape that a test runs in milliseconds: 5 layers of 256, 8 heads that share 2 key-value heads,
+// a vocabulary of 99.
 ModelConfig SmallConfig();
 
 // The same weights for the same config and seed, on every machine.

@@ -12,7 +12,7 @@
 namespace tern {
 
 struct RunOptions {
-  std::string isa = "portable";
+  std::string isa = "";  // the best of this CPU
   size_t threads = 1;
   uint32_t chunk = 1;   // rows of one Forward
   uint32_t stages = 1;  // transformers, run one after the other
