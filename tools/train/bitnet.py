@@ -24,6 +24,7 @@ class Config:
     context: int = 1024
     rope_theta: float = 500000.0
     eps: float = 1e-5
+    dropout: float = 0.0  # of each residual branch, in training
 
     @property
     def head_dim(self):
@@ -98,6 +99,9 @@ class Layer(nn.Module):
         self.ffn_sub_norm = RMSNorm(c.ffn, c.eps)
         self.ffn_down = BitLinear(c.ffn, c.dim)
 
+    def dropout(self, x):
+        return F.dropout(x, self.c.dropout, self.training)
+
     def forward(self, h, cos, sin):
         c, (batch, time, _) = self.c, h.shape
         x = self.attn_norm(h)
@@ -109,10 +113,10 @@ class Layer(nn.Module):
         k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
         o = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         o = o.transpose(1, 2).reshape(batch, time, c.dim)
-        h = h + self.attn_output(self.attn_sub_norm(o))
+        h = h + self.dropout(self.attn_output(self.attn_sub_norm(o)))
         x = self.ffn_norm(h)
         u = F.relu(self.ffn_gate(x)).square() * self.ffn_up(x)
-        return h + self.ffn_down(self.ffn_sub_norm(u))
+        return h + self.dropout(self.ffn_down(self.ffn_sub_norm(u)))
 
 
 class BitNet(nn.Module):

@@ -3,9 +3,10 @@
 
     python train.py WORK_DIR --minutes 100
 
-Reads what prepare.py wrote; writes WORK_DIR/model.pt (resumable) and WORK_DIR/log.jsonl. The
-schedule is a function of the elapsed share of --minutes, so the run ends on time on any machine:
-constant rate, then linear decay over the last 60 %; weight decay is off in the second half, as
+Reads what prepare.py wrote; writes WORK_DIR/model.pt and WORK_DIR/log.jsonl. With --resume it goes
+on from that model.pt (weights and place in the schedule; the optimizers start afresh) and spends
+--minutes on the rest. The schedule is a function of the share of the time, so the run ends on time
+on any machine: constant rate, then linear decay over the last 60 %; weight decay is off in the second half, as
 the BitNet authors advise. Matrices are updated by Muon (momentum, orthogonalised), the rest by Adam.
 """
 
@@ -27,7 +28,11 @@ EVAL_WINDOW = 512
 
 
 class Data:
-    """Random windows, each the beginning-of-text token and what follows a paragraph's start."""
+    """Random windows, each the beginning-of-text token and what follows a paragraph's start.
+
+    The window holds a uniformly drawn token, so that every text counts by its length and not by how
+    many paragraphs it has; in a paragraph longer than the window it may begin in the middle.
+    """
 
     def __init__(self, work, chat_share, seed):
         self.rng = np.random.default_rng(seed)
@@ -40,7 +45,11 @@ class Data:
         out[:, 0] = BOS
         for row in out:
             tokens, starts = self.chat if self.rng.random() < self.chat_share else self.text
-            at = min(starts[self.rng.integers(len(starts))], len(tokens) - window)
+            drawn = self.rng.integers(len(tokens))
+            at = starts[np.searchsorted(starts, drawn, side="right") - 1]
+            if drawn - at >= window:
+                at = drawn - self.rng.integers(window)
+            at = min(at, len(tokens) - window)
             row[1:] = tokens[at : at + window]
         return torch.from_numpy(out)
 
@@ -79,6 +88,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=100)
     parser.add_argument("--steps", type=int, default=0, help="stop early, for timing")
     parser.add_argument("--batch-tokens", type=int, default=8192)
+    parser.add_argument("--dropout", type=float, default=0.1, help="of each residual branch")
     parser.add_argument("--chat-share", type=float, default=0.06)
     parser.add_argument("--muon-lr", type=float, default=0.02)
     parser.add_argument("--adam-lr", type=float, default=4e-3)
@@ -87,11 +97,14 @@ def main():
     parser.add_argument("--ffn", type=int, default=Config.ffn)
     parser.add_argument("--heads", type=int, default=Config.heads)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--evals", type=int, default=40, help="measurements on the held-out text")
     parser.add_argument("--seed", type=int, default=1813)
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
-    config = Config(layers=args.layers, dim=args.dim, ffn=args.ffn, heads=args.heads)
+    config = Config(layers=args.layers, dim=args.dim, ffn=args.ffn, heads=args.heads,
+                    dropout=args.dropout)
     model = BitNet(config)
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "blk" in name]
     others = [p for name, p in model.named_parameters() if p.ndim == 1 or "blk" not in name]
@@ -100,7 +113,13 @@ def main():
     base = [g["lr"] for o in optimizers for g in o.param_groups]
     print(sum(p.numel() for p in model.parameters()), "weights", flush=True)
 
-    data = Data(args.work_dir, args.chat_share, args.seed)
+    seen, step, first_share = 0, 0, 0.0
+    if args.resume:
+        checkpoint = torch.load(args.work_dir / "model.pt")
+        model.load_state_dict(checkpoint["state"])
+        seen, step, first_share = (checkpoint[k] for k in ("tokens", "step", "share"))
+
+    data = Data(args.work_dir, args.chat_share, args.seed + step)
     held_out = np.load(args.work_dir / "heldout.npy")
     log = open(args.work_dir / "log.jsonl", "a")
 
@@ -111,13 +130,24 @@ def main():
 
     if args.compile:
         batch_loss = torch.compile(batch_loss, dynamic=False)
-    begin, seen, step, recent, next_eval = time.monotonic(), 0, 0, [], 0.0
+
+    def save(minutes, share):
+        record = dict(step=step, minutes=round(minutes, 2), tokens=seen,
+                      train_loss=float(np.mean(recent[-50:])),
+                      held_out_perplexity=perplexity(model, held_out, BOS, EVAL_WINDOW))
+        print(json.dumps(record), file=log, flush=True)
+        print(record, flush=True)
+        torch.save(dict(config=config.__dict__, state=model.state_dict(), tokens=seen, step=step,
+                        share=share), args.work_dir / "model.pt")
+
+    begin, recent, next_eval = time.monotonic(), [], 0.0
+    first_step, first_seen = step, seen
     while True:
         minutes = (time.monotonic() - begin) / 60
-        share = minutes / args.minutes
+        share = first_share + (1 - first_share) * minutes / args.minutes
         if share >= 1 or (args.steps and step >= args.steps):
             break
-        scale = min(1.0, (step + 1) / 50) * min(1.0, (1 - share) / 0.6)
+        scale = min(1.0, (step - first_step + 1) / 50) * min(1.0, (1 - share) / 0.6)
         for group, lr in zip((g for o in optimizers for g in o.param_groups), base):
             group["lr"] = lr * scale
             if "momentum" in group:
@@ -135,23 +165,12 @@ def main():
         recent.append(loss.item())
         if step % 10 == 0:
             print(f"step {step} min {minutes:.1f} loss {np.mean(recent[-10:]):.4f} "
-                  f"tok/s {seen / (time.monotonic() - begin):.0f}", flush=True)
+                  f"tok/s {(seen - first_seen) / (time.monotonic() - begin):.0f}", flush=True)
         if minutes >= next_eval and not args.steps:
-            next_eval = minutes + args.minutes / 40
-            record = dict(step=step, minutes=round(minutes, 2), tokens=seen,
-                          train_loss=float(np.mean(recent[-50:])),
-                          held_out_perplexity=perplexity(model, held_out, BOS, EVAL_WINDOW))
-            print(json.dumps(record), file=log, flush=True)
-            print(record, flush=True)
-            torch.save(dict(config=config.__dict__, state=model.state_dict()),
-                       args.work_dir / "model.pt")
-    torch.save(dict(config=config.__dict__, state=model.state_dict()), args.work_dir / "model.pt")
+            next_eval = minutes + args.minutes / args.evals
+            save(minutes, share)
     if not args.steps:
-        record = dict(step=step, minutes=args.minutes, tokens=seen,
-                      train_loss=float(np.mean(recent[-50:])),
-                      held_out_perplexity=perplexity(model, held_out, BOS, EVAL_WINDOW))
-        print(json.dumps(record), file=log, flush=True)
-        print(record, flush=True)
+        save(args.minutes, 1.0)
 
 
 if __name__ == "__main__":
