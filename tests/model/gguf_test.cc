@@ -5,10 +5,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <cstring>
+#include <fstream>
 #include <limits>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "kernels/packing.h"
 #include "tests/model/gguf_bytes.h"
 
 namespace tern {
@@ -269,6 +274,39 @@ TEST(GgufTest, HonoursAlignment) {
   const auto file = MustParse(bytes);
   ASSERT_NE(file, nullptr);
   EXPECT_EQ(file->Find("b")->data.data() - file->Find("a")->data.data(), 256);
+}
+
+// The bytes of the hex dump in docs/formats.md.
+std::string WorkedExample() {
+  std::ifstream page(TERN_DOCS "/formats.md");
+  std::string bytes;
+  for (std::string line; std::getline(page, line);) {
+    if (!absl::StartsWith(line, "    000000")) continue;
+    const std::string hex = absl::StrReplaceAll(line.substr(14, 3 * 16 - 1), {{" ", ""}});
+    bytes += absl::HexStringToBytes(hex);
+  }
+  return bytes;
+}
+
+TEST(GgufTest, ReadsTheWorkedExampleOfTheDocumentation) {
+  GgufBytes bytes;
+  bytes.Raw(WorkedExample());
+  ASSERT_EQ(bytes.str().size(), 192u);
+  const auto file = MustParse(bytes);
+  ASSERT_NE(file, nullptr);
+  EXPECT_EQ(*file->String("general.architecture"), "bitnet-b1.58");
+  const TensorView view = file->Find("t").value();
+  EXPECT_THAT(view.info.shape, ElementsAre(128, 1));
+  std::vector<int8_t> trits(128);
+  ASSERT_TRUE(UnpackI2S(view.data.first(32), trits).ok());
+  std::string text;
+  for (const int8_t trit : trits) text += trit < 0 ? '-' : trit > 0 ? '+' : '0';
+  EXPECT_EQ(text,
+            "+0-00+----0+--++----+0+----+0++++0++00--++--0+-++--+0+-0-0+0000-"
+            "0--++000+-0-000-+-0-0000-+++--00+-+0-----++++00-+0-0000-+++-+-0+");
+  float scale = 0;
+  std::memcpy(&scale, view.data.data() + 32, sizeof(scale));
+  EXPECT_EQ(scale, 1.5f);
 }
 
 // Names with terminal escapes in them do not reach the terminal as such.
