@@ -65,4 +65,13 @@ bool IsLoopback(const std::string& host) {
   return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
+absl::Status CheckPlaintext(const std::string& flag, const Address& address, bool insecure) {
+  if (insecure || IsLoopback(address.host)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(flag, " ", address.ToString(),
+                   ": not on loopback, and connections are neither encrypted nor authenticated "
+                   "(TLS is not there "
+                   "yet); give --insecure if everyone on that network may join and read"));
+}
+
 }  // namespace tern

@@ -25,6 +25,10 @@ absl::StatusOr<Address> ParseAddress(const std::string& what, const std::string&
 // Whether `host` can only be reached from this machine: "localhost", 127.x.x.x or ::1.
 bool IsLoopback(const std::string& host);
 
+// FAILED_PRECONDITION if `address`, given by the flag `flag`, is not on loopback, unless
+// `insecure`: connections are neither encrypted nor authenticated.
+absl::Status CheckPlaintext(const std::string& flag, const Address& address, bool insecure);
+
 }  // namespace tern
 
 #endif  // TERN_CLUSTER_ADDRESS_H_

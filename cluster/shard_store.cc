@@ -12,11 +12,11 @@
 namespace tern {
 namespace {
 
-// `fetch` that stops when `cancelled` becomes true.
-TensorFetch Cancellable(const TensorFetch& fetch, const std::atomic<bool>& cancelled) {
+// `fetch` that stops when `cancelled` answers true.
+TensorFetch Cancellable(const TensorFetch& fetch, const std::function<bool()>& cancelled) {
   return [&](const std::string& sha256, uint64_t offset, const ByteSink& sink) {
     return fetch(sha256, offset, [&](std::span<const uint8_t> piece) {
-      return cancelled ? absl::CancelledError("no longer wanted") : sink(piece);
+      return cancelled() ? absl::CancelledError("no longer wanted") : sink(piece);
     });
   };
 }
@@ -25,7 +25,7 @@ TensorFetch Cancellable(const TensorFetch& fetch, const std::atomic<bool>& cance
 
 absl::StatusOr<std::unique_ptr<ShardStore>> ShardStore::Gather(
     const std::vector<TensorRef>& tensors, const ShardOptions& options, const TensorFetch& fetch,
-    const std::atomic<bool>& cancelled, const ShardProgress& progress) {
+    const std::function<bool()>& cancelled, const ShardProgress& progress) {
   std::unique_ptr<ShardStore> store(new ShardStore);
   for (const std::string& path : options.model_paths) {
     absl::StatusOr<std::unique_ptr<GgufFile>> file = GgufFile::Open(path);
@@ -40,7 +40,7 @@ absl::StatusOr<std::unique_ptr<ShardStore>> ShardStore::Gather(
   uint64_t done_bytes = 0;
   const TensorFetch cancellable = Cancellable(fetch, cancelled);
   for (const TensorRef& tensor : tensors) {
-    if (cancelled) return absl::CancelledError("no longer wanted");
+    if (cancelled()) return absl::CancelledError("no longer wanted");
     TERN_ASSIGN_OR_RETURN(const char* source, store->Add(tensor, options, cancellable));
     done_bytes += tensor.info.bytes;
     if (progress)

@@ -4,7 +4,6 @@
 #ifndef TERN_CLUSTER_SHARD_STORE_H_
 #define TERN_CLUSTER_SHARD_STORE_H_
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,11 +36,11 @@ using ShardProgress = std::function<void(float share, const char* source)>;
 // Immutable, thread-safe. Tensors found in it live as long as the object.
 class ShardStore final : public TensorSource {
  public:
-  // Gathers `tensors`. CANCELLED soon after `cancelled` becomes true; errors of TensorCache.
+  // Gathers `tensors`. CANCELLED soon after `cancelled` answers true; errors of TensorCache.
   static absl::StatusOr<std::unique_ptr<ShardStore>> Gather(const std::vector<TensorRef>& tensors,
                                                             const ShardOptions& options,
                                                             const TensorFetch& fetch,
-                                                            const std::atomic<bool>& cancelled,
+                                                            const std::function<bool()>& cancelled,
                                                             const ShardProgress& progress = {});
 
   absl::StatusOr<TensorView> Find(absl::string_view name) const override;

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+#include "coordinator/controller.h"
+
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "cluster/clock.h"
+
+namespace tern {
+namespace {
+
+// Fine enough to end a lease within a tenth of a second.
+constexpr absl::Duration kTickPeriod = absl::Milliseconds(100);
+
+}  // namespace
+
+Controller::Controller(ControllerOptions options)
+    : options_(std::move(options)),
+      membership_(options_.membership, *options_.manifest),
+      thread_([this] { Loop(); }) {}
+
+Controller::~Controller() { Stop(); }
+
+void Controller::Stop() {
+  {
+    MutexLock lock(mu_);
+    stop_ = true;
+  }
+  wake_.NotifyOne();
+  if (thread_.joinable()) thread_.join();
+}
+
+WorkerId Controller::Connect(std::shared_ptr<WorkerStream> stream) {
+  MutexLock lock(mu_);
+  streams_[++last_worker_] = std::move(stream);
+  return last_worker_;
+}
+
+void Controller::OnMessage(WorkerId worker, WorkerMessage message) {
+  Post(WorkerSaid{worker, std::move(message)});
+}
+
+void Controller::OnGone(WorkerId worker, const std::string& reason) {
+  Post(WorkerGone{worker, reason});
+  MutexLock lock(mu_);
+  streams_.erase(worker);
+}
+
+void Controller::OnEngineError(const absl::Status& status) {
+  const std::optional<Pipeline> up = pipeline();
+  if (up.has_value()) Post(PipelineFailed{up->epoch, status});
+}
+
+std::optional<Pipeline> Controller::pipeline() const {
+  MutexLock lock(mu_);
+  return pipeline_;
+}
+
+void Controller::Post(MembershipEvent event) {
+  {
+    MutexLock lock(mu_);
+    events_.push_back(std::move(event));
+  }
+  wake_.NotifyOne();
+}
+
+void Controller::Loop() {
+  absl::Time tick_due = MonotonicNow() + kTickPeriod;
+  std::deque<MembershipEvent> events;
+  // Messages before the tick that judges by them: a controller that was held up itself must not
+  // find everyone silent.
+  while (WaitForEvents(tick_due, events)) {
+    for (const MembershipEvent& event : events) Step(event);
+    if (MonotonicNow() < tick_due) continue;
+    if (events.empty()) Step(Tick{});
+    tick_due = events.empty() ? MonotonicNow() + kTickPeriod : MonotonicNow();
+  }
+  Shutdown();
+}
+
+// Takes all events there are, waiting for one until `tick_due`; false if it is time to stop.
+bool Controller::WaitForEvents(absl::Time tick_due, std::deque<MembershipEvent>& events) {
+  MutexLock lock(mu_);
+  while (events_.empty() && !stop_ && MonotonicNow() < tick_due) {
+    wake_.WaitFor(mu_, tick_due - MonotonicNow());
+  }
+  events = std::exchange(events_, {});
+  return !stop_;
+}
+
+void Controller::Step(const MembershipEvent& event) {
+  for (const MembershipAction& action : membership_.Step(MonotonicNow(), event)) {
+    std::visit([this](const auto& what) { Do(what); }, action);
+  }
+}
+
+void Controller::Shutdown() {
+  options_.engine->StopPipeline(absl::UnavailableError("the coordinator shut down"));
+  options_.receiver->Refuse();
+  SetPipeline(std::nullopt);
+  std::vector<std::shared_ptr<WorkerStream>> streams;
+  {
+    MutexLock lock(mu_);
+    for (const auto& [id, stream] : streams_) streams.push_back(stream);
+  }
+  for (const auto& stream : streams) stream->End(absl::OkStatus());
+}
+
+// --- Actions ---
+
+void Controller::Do(const SendToWorker& action) {
+  const std::shared_ptr<WorkerStream> stream = Find(action.worker);
+  if (stream != nullptr) stream->Send(action.message);
+}
+
+void Controller::Do(const EndWorker& action) {
+  const std::shared_ptr<WorkerStream> stream = Find(action.worker);
+  if (stream != nullptr) stream->End(action.status);
+}
+
+void Controller::Do(const PipelinePlanned& action) {
+  const ModelConfig& config = options_.manifest->config;
+  const FrameLimits limits{.epoch = action.pipeline.epoch,
+                           .dim = config.dim,
+                           .vocab = config.vocab,
+                           .context = config.context,
+                           .max_rows = options_.membership.max_rows,
+                           .expect_hidden = false};
+  options_.receiver->Accept(
+      limits, [engine = options_.engine](Frame frame) { engine->OnFrame(std::move(frame)); });
+}
+
+void Controller::Do(const PipelineUp& action) {
+  const Pipeline& pipeline = action.pipeline;
+  const PipelineStage& first = pipeline.stages.front();
+  const std::string link = absl::StrCat("worker ", first.name, ", the first stage: ");
+  const auto fail = [this, link, epoch = pipeline.epoch](const absl::Status& status) {
+    Post(PipelineFailed{epoch, absl::UnavailableError(absl::StrCat(link, status.message()))});
+  };
+  absl::StatusOr<std::unique_ptr<FrameSender>> sender =
+      options_.make_transport(pipeline.epoch)->Connect(first.address, fail);
+  if (!sender.ok()) return fail(sender.status());
+  const SchedulerConfig config{.epoch = pipeline.epoch,
+                               .max_in_flight = static_cast<uint32_t>(pipeline.stages.size()) + 1,
+                               .prefill_chunk = options_.prefill_chunk,
+                               .max_rows = options_.membership.max_rows,
+                               .kv_pages = pipeline.kv_pages,
+                               .context = options_.manifest->config.context};
+  options_.engine->StartPipeline(config, *std::move(sender));
+  SetPipeline(pipeline);
+}
+
+void Controller::Do(const PipelineDown& action) {
+  options_.engine->StopPipeline(action.reason);
+  options_.receiver->Refuse();
+  SetPipeline(std::nullopt);
+}
+
+void Controller::Do(const Note& action) { LogInfo(action.text); }
+
+void Controller::SetPipeline(std::optional<Pipeline> pipeline) {
+  {
+    MutexLock lock(mu_);
+    if (!pipeline.has_value() && !pipeline_.has_value()) return;
+    pipeline_ = pipeline;
+  }
+  options_.on_pipeline(pipeline);
+}
+
+std::shared_ptr<WorkerStream> Controller::Find(WorkerId worker) const {
+  MutexLock lock(mu_);
+  const auto found = streams_.find(worker);
+  return found == streams_.end() ? nullptr : found->second;
+}
+
+}  // namespace tern

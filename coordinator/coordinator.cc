@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+#include "coordinator/coordinator.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/service_type.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "base/version.h"
+#include "cluster/address.h"
+#include "cluster/grpc_transport.h"
+#include "cluster/grpc_util.h"
+#include "cluster/manifest.h"
+#include "coordinator/cluster_service.h"
+#include "coordinator/controller.h"
+#include "coordinator/engine.h"
+#include "coordinator/inference_service.h"
+#include "model/gguf.h"
+#include "model/tokenizer.h"
+#include "model/transformer.h"
+
+namespace tern {
+namespace {
+
+constexpr uint32_t kMaxWorkers = 4096;
+constexpr uint32_t kMaxRows = 4096;
+constexpr auto kShutdownGrace = std::chrono::milliseconds(500);
+constexpr char kInference[] = "tern.v1.Inference";
+
+absl::Status CheckRange(const char* flag, uint64_t value, uint64_t most) {
+  if (value >= 1 && value <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(flag, ": found ", value, ", want between 1 and ", most));
+}
+
+absl::Status Check(const CoordinatorOptions& options) {
+  TERN_RETURN_IF_ERROR(CheckRange("--workers", options.workers, kMaxWorkers));
+  TERN_RETURN_IF_ERROR(CheckRange("--max-rows", options.max_rows, kMaxRows));
+  return CheckRange("--prefill-chunk", options.prefill_chunk, options.max_rows);
+}
+
+}  // namespace
+
+class Coordinator::Impl {
+ public:
+  absl::Status OpenModel(const CoordinatorOptions& options,
+                         const std::function<void(float)>& progress);
+  absl::Status Start(const CoordinatorOptions& options, const Address& listen)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  bool Drain(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
+  const Address& address() const { return address_; }
+
+  ~Impl();
+
+ private:
+  ControllerOptions ControllerSetup(const CoordinatorOptions& options);
+  void OnPipeline(const std::optional<Pipeline>& pipeline) ABSL_LOCKS_EXCLUDED(mu_);
+  // Tells the health service: of the whole, and of the service that needs a pipeline.
+  void PublishHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // Members in the order in which they depend on those before.
+  std::unique_ptr<GgufFile> file_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  ModelManifest manifest_;
+  Address address_;
+  std::atomic<bool> draining_{false};
+  GrpcFrameReceiver receiver_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Controller> controller_;
+  std::unique_ptr<grpc::Service> cluster_service_;
+  std::unique_ptr<grpc::Service> inference_service_;
+
+  Mutex mu_;
+  std::unique_ptr<grpc::Server> server_ ABSL_GUARDED_BY(mu_);
+  bool serving_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+absl::Status Coordinator::Impl::OpenModel(const CoordinatorOptions& options,
+                                          const std::function<void(float)>& progress) {
+  TERN_ASSIGN_OR_RETURN(file_, GgufFile::Open(options.model_path));
+  TERN_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*file_));
+  TERN_ASSIGN_OR_RETURN(tokenizer_, Tokenizer::Create(*file_));
+  if (tokenizer_->vocab() > config.vocab) {
+    return absl::DataLossError(absl::StrCat(options.model_path, ": found ", tokenizer_->vocab(),
+                                            " tokens, want at most ", config.vocab,
+                                            ", the rows of the embedding"));
+  }
+  TERN_ASSIGN_OR_RETURN(manifest_, BuildManifest(config, *file_, progress));
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::Impl::Start(const CoordinatorOptions& options, const Address& listen) {
+  engine_ = std::make_unique<Engine>(
+      *tokenizer_, [this](const absl::Status& status) { controller_->OnEngineError(status); });
+  controller_ = std::make_unique<Controller>(ControllerSetup(options));
+  cluster_service_ = MakeClusterService(*controller_, manifest_, *file_);
+  inference_service_ = MakeInferenceService({.engine = engine_.get(),
+                                             .tokenizer = tokenizer_.get(),
+                                             .manifest = &manifest_,
+                                             .pipeline = [this] { return controller_->pipeline(); },
+                                             .draining = &draining_});
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  TERN_ASSIGN_OR_RETURN(
+      ListeningServer listening,
+      Listen(listen, {cluster_service_.get(), inference_service_.get(), receiver_.service()}));
+  address_ = listening.address;
+  server_ = std::move(listening.server);
+  PublishHealth();
+  return absl::OkStatus();
+}
+
+ControllerOptions Coordinator::Impl::ControllerSetup(const CoordinatorOptions& options) {
+  const uint64_t kv_tokens =
+      options.kv_tokens == 0 ? 2 * uint64_t{manifest_.config.context} : options.kv_tokens;
+  std::error_code ignored;
+  return {.membership = {.workers = options.workers,
+                         .version = kVersion,
+                         .plan = {.kv_type = options.kv_type, .kv_tokens = kv_tokens},
+                         .model_path = std::filesystem::absolute(options.model_path, ignored),
+                         .rope_digest = RopeDigest(manifest_.config),
+                         .max_rows = options.max_rows},
+          .manifest = &manifest_,
+          .prefill_chunk = options.prefill_chunk,
+          .engine = engine_.get(),
+          .receiver = &receiver_,
+          .make_transport = [](uint64_t epoch) { return std::make_unique<GrpcTransport>(epoch); },
+          .on_pipeline = [this](const std::optional<Pipeline>& up) { OnPipeline(up); }};
+}
+
+void Coordinator::Impl::OnPipeline(const std::optional<Pipeline>& pipeline) {
+  MutexLock lock(mu_);
+  if (pipeline.has_value()) {
+    LogInfo("ready: serving ", manifest_.config.name, " on ", address_.ToString(), " (epoch ",
+            pipeline->epoch, ")");
+  }
+  serving_ = pipeline.has_value();
+  PublishHealth();
+}
+
+void Coordinator::Impl::PublishHealth() {
+  if (server_ == nullptr) return;
+  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
+  const bool serving = serving_ && !draining_;
+  health->SetServingStatus("", serving);
+  health->SetServingStatus(kInference, serving);
+}
+
+bool Coordinator::Impl::Drain(absl::Duration timeout) {
+  draining_ = true;
+  {
+    MutexLock lock(mu_);
+    PublishHealth();
+  }
+  return engine_->WaitIdle(timeout);
+}
+
+// Streams end first, then the server, which waits for its calls; then what those calls used.
+Coordinator::Impl::~Impl() {
+  if (controller_ == nullptr) return;
+  Drain(absl::ZeroDuration());
+  controller_->Stop();
+  std::unique_ptr<grpc::Server> server;
+  {
+    MutexLock lock(mu_);
+    server = std::move(server_);
+  }
+  if (server != nullptr) server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+}
+
+absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(
+    const CoordinatorOptions& options, const std::function<void(float)>& progress) {
+  TERN_RETURN_IF_ERROR(Check(options));
+  TERN_ASSIGN_OR_RETURN(const Address listen, ParseAddress("--listen", options.listen));
+  TERN_RETURN_IF_ERROR(CheckPlaintext("--listen", listen, options.insecure));
+  auto impl = std::make_unique<Impl>();
+  TERN_RETURN_IF_ERROR(impl->OpenModel(options, progress));
+  TERN_RETURN_IF_ERROR(impl->Start(options, listen));
+  return std::unique_ptr<Coordinator>(new Coordinator(std::move(impl)));
+}
+
+Coordinator::Coordinator(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Coordinator::~Coordinator() = default;
+
+std::string Coordinator::address() const { return impl_->address().ToString(); }
+uint16_t Coordinator::port() const { return impl_->address().port; }
+bool Coordinator::Drain(absl::Duration timeout) { return impl_->Drain(timeout); }
+
+}  // namespace tern

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The coordinator: owns the model file, the engine, the cluster's controller and the server with
+// all services. What `tern serve` runs.
+#ifndef TERN_COORDINATOR_COORDINATOR_H_
+#define TERN_COORDINATOR_COORDINATOR_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "model/kv_cache.h"
+
+namespace tern {
+
+struct CoordinatorOptions {
+  std::string model_path;
+  std::string listen = "127.0.0.1:7000";  // port 0: any
+  uint32_t workers = 2;                   // that form the pipeline
+  uint64_t kv_tokens = 0;                 // KV cache over all sequences; 0: twice the context
+  KvType kv_type = KvType::kF16;
+  uint32_t max_rows = 256;      // of a step
+  uint32_t prefill_chunk = 64;  // most prompt rows of one sequence in a step
+  bool insecure = false;        // allow an address that is not on loopback
+};
+
+// Thread-safe.
+class Coordinator {
+ public:
+  // Opens and hashes the model, then listens. `progress`, if set, is called with the share hashed.
+  // Errors of the model file; INVALID_ARGUMENT for options that cannot be; FAILED_PRECONDITION for
+  // an address that cannot be listened on, or is not on loopback without `insecure`.
+  static absl::StatusOr<std::unique_ptr<Coordinator>> Create(
+      const CoordinatorOptions& options, const std::function<void(float)>& progress = {});
+
+  // Ends every request and every worker's stream.
+  ~Coordinator();
+  Coordinator(const Coordinator&) = delete;
+  Coordinator& operator=(const Coordinator&) = delete;
+
+  // "host:port" where it listens.
+  std::string address() const;
+  uint16_t port() const;
+
+  // Takes no new requests from now on, and waits until those there are have ended, or `timeout`
+  // passed; whether they have.
+  bool Drain(absl::Duration timeout);
+
+ private:
+  class Impl;
+  explicit Coordinator(std::unique_ptr<Impl> impl);
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_COORDINATOR_COORDINATOR_H_

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include "coordinator/inference_wire.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "model/chat_template.h"
+
+namespace tern {
+namespace {
+
+SamplingParams FromProto(const v1::Sampling& proto, uint64_t fresh_seed) {
+  SamplingParams params;
+  if (proto.has_temperature()) params.temperature = proto.temperature();
+  if (proto.has_top_k()) params.top_k = proto.top_k();
+  if (proto.has_top_p()) params.top_p = proto.top_p();
+  if (proto.has_min_p()) params.min_p = proto.min_p();
+  if (proto.has_repetition_penalty()) params.repetition_penalty = proto.repetition_penalty();
+  if (proto.has_logprobs()) params.logprobs = proto.logprobs();
+  params.seed = proto.has_seed() ? proto.seed() : fresh_seed;
+  return params;
+}
+
+GenerationRequest MakeRequest(std::vector<TokenId> prompt, const v1::Sampling& sampling,
+                              const v1::Limits& limits, const Tokenizer& tokenizer,
+                              uint64_t fresh_seed) {
+  GenerationRequest request;
+  request.prompt = std::move(prompt);
+  request.sampling = FromProto(sampling, fresh_seed);
+  if (limits.has_max_tokens()) request.max_tokens = limits.max_tokens();
+  if (!limits.ignore_eos()) request.stop_tokens = tokenizer.stop_tokens();
+  request.stop.assign(limits.stop().begin(), limits.stop().end());
+  return request;
+}
+
+absl::StatusOr<std::vector<TokenId>> PromptTokens(const v1::TokenList& proto,
+                                                  const Tokenizer& tokenizer) {
+  std::vector<TokenId> tokens;
+  tokens.reserve(static_cast<size_t>(proto.ids_size()));
+  for (const uint32_t id : proto.ids()) {
+    if (id >= tokenizer.vocab()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tokens: found ", id, ", want ids below ", tokenizer.vocab()));
+    }
+    tokens.push_back(static_cast<TokenId>(id));
+  }
+  return tokens;
+}
+
+std::vector<TokenId> PromptTokens(const std::string& text, const Tokenizer& tokenizer) {
+  std::vector<TokenId> tokens;
+  if (tokenizer.add_bos() && tokenizer.bos().has_value()) tokens.push_back(*tokenizer.bos());
+  const std::vector<TokenId> encoded = tokenizer.Encode(text);
+  tokens.insert(tokens.end(), encoded.begin(), encoded.end());
+  return tokens;
+}
+
+}  // namespace
+
+absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& proto,
+                                            const Tokenizer& tokenizer, uint64_t fresh_seed) {
+  std::vector<TokenId> prompt;
+  if (proto.has_tokens()) {
+    TERN_ASSIGN_OR_RETURN(prompt, PromptTokens(proto.tokens(), tokenizer));
+  } else {
+    prompt = PromptTokens(proto.prompt(), tokenizer);
+  }
+  return MakeRequest(std::move(prompt), proto.sampling(), proto.limits(), tokenizer, fresh_seed);
+}
+
+absl::StatusOr<GenerationRequest> FromProto(const v1::ChatRequest& proto,
+                                            const Tokenizer& tokenizer, uint64_t fresh_seed) {
+  std::vector<ChatMessage> messages;
+  for (const v1::ChatMessage& message : proto.messages()) {
+    messages.push_back({.role = message.role(), .content = message.content()});
+  }
+  TERN_ASSIGN_OR_RETURN(std::vector<TokenId> prompt, ApplyChatTemplate(tokenizer, messages));
+  return MakeRequest(std::move(prompt), proto.sampling(), proto.limits(), tokenizer, fresh_seed);
+}
+
+v1::GenerateResponse ToProto(const GeneratedToken& token, bool with_logprob) {
+  v1::GenerateResponse response;
+  response.set_text(token.text);
+  v1::Token& proto = *response.mutable_token();
+  proto.set_id(static_cast<uint32_t>(token.sampled.chosen.token));
+  if (with_logprob) proto.set_logprob(token.sampled.chosen.logprob);
+  for (const TokenLogprob& top : token.sampled.top) {
+    v1::TokenLogprob& entry = *proto.add_top();
+    entry.set_token(static_cast<uint32_t>(top.token));
+    entry.set_logprob(top.logprob);
+  }
+  return response;
+}
+
+v1::GenerateResponse ToProto(FinishReason reason, const std::string& tail,
+                             const GenerationStats& stats, uint64_t seed) {
+  v1::GenerateResponse response;
+  response.set_text(tail);
+  v1::Finish& proto = *response.mutable_finish();
+  proto.set_reason(FinishReasonName(reason));
+  proto.set_prompt_tokens(stats.prompt_tokens);
+  proto.set_generated_tokens(stats.generated_tokens);
+  proto.set_seed(seed);
+  proto.set_time_to_first_token_seconds(absl::ToDoubleSeconds(stats.time_to_first_token));
+  proto.set_total_seconds(absl::ToDoubleSeconds(stats.total));
+  return response;
+}
+
+}  // namespace tern

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// `tern serve`: the coordinator of a cluster.
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "coordinator/coordinator.h"
+#include "tools/commands.h"
+#include "tools/progress.h"
+#include "tools/stop_signals.h"
+
+namespace tern {
+namespace {
+
+// How long running requests may take to end after the first signal.
+constexpr absl::Duration kDrain = absl::Seconds(10);
+
+struct ServeFlags {
+  CoordinatorOptions options;
+  std::string kv = "f16";
+  std::string port_file;
+};
+
+// The file appears complete, or not at all.
+absl::Status WritePortFile(const std::string& path, uint16_t port) {
+  const std::string part = path + ".part";
+  std::ofstream file(part);
+  file << port << "\n";
+  file.close();
+  if (file.good() && std::rename(part.c_str(), path.c_str()) == 0) return absl::OkStatus();
+  return absl::UnknownError(absl::StrCat("--port-file ", path, ": cannot be written"));
+}
+
+absl::Status Serve(const ServeFlags& flags) {
+  StopSignals signals;
+  CoordinatorOptions options = flags.options;
+  options.kv_type = flags.kv == "f32" ? KvType::kF32 : KvType::kF16;
+  ProgressBar bar("hashing the model");
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Coordinator> coordinator,
+                        Coordinator::Create(options, [&](float share) { bar.Update(share); }));
+  LogInfo("listening on ", coordinator->address(), "; waiting for ", options.workers, " worker",
+          options.workers == 1 ? "" : "s");
+  if (!flags.port_file.empty()) {
+    TERN_RETURN_IF_ERROR(WritePortFile(flags.port_file, coordinator->port()));
+  }
+  signals.Wait();
+  if (!coordinator->Drain(kDrain)) LogWarning("requests that still run are cut off");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddServe(CLI::App& app, absl::Status& status) {
+  auto flags = std::make_shared<ServeFlags>();
+  CoordinatorOptions& options = flags->options;
+  CLI::App* command = app.add_subcommand("serve", "Coordinate a cluster of workers");
+  command->add_option("--model", options.model_path, "GGUF file")->required();
+  command->add_option("--listen", options.listen, "HOST:PORT; port 0 takes any")
+      ->capture_default_str();
+  command->add_option("--port-file", flags->port_file,
+                      "Write the port to this file once it is open, for scripts");
+  command->add_option("--workers", options.workers, "Wait for so many; more are spares")
+      ->capture_default_str();
+  command
+      ->add_option("--kv-tokens", options.kv_tokens,
+                   "KV cache over all sequences, in tokens; 0: twice the context")
+      ->capture_default_str();
+  command->add_option("--kv", flags->kv, "Type of the KV cache")
+      ->check(CLI::IsMember({"f16", "f32"}))
+      ->capture_default_str();
+  command->add_option("--max-rows", options.max_rows, "Most rows of a step")->capture_default_str();
+  command
+      ->add_option("--prefill-chunk", options.prefill_chunk,
+                   "Most prompt rows of one sequence in a step")
+      ->capture_default_str();
+  command->add_flag("--insecure", options.insecure,
+                    "Allow an address off loopback, without encryption or authentication");
+  command->callback([flags, &status] { status = Serve(*flags); });
+}
+
+}  // namespace tern

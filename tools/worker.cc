@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// `tern worker`: computes stages for a coordinator.
+#include <memory>
+
+#include "base/status_macros.h"
+#include "tools/commands.h"
+#include "tools/stop_signals.h"
+#include "worker/daemon.h"
+
+namespace tern {
+namespace {
+
+absl::Status Work(const WorkerOptions& options) {
+  StopSignals signals;
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<WorkerDaemon> daemon, WorkerDaemon::Create(options));
+  signals.OnStop([&] { daemon->Stop(); });
+  return daemon->Run();
+}
+
+}  // namespace
+
+void AddWorker(CLI::App& app, absl::Status& status) {
+  auto options = std::make_shared<WorkerOptions>();
+  CLI::App* command = app.add_subcommand("worker", "Compute for a coordinator");
+  command->add_option("--coordinator", options->coordinator, "HOST:PORT of `tern serve`")
+      ->required();
+  command->add_option("--listen", options->listen, "HOST:PORT for frames; port 0 takes any")
+      ->capture_default_str();
+  command->add_option("--advertise", options->advertise,
+                      "HOST:PORT by which other workers reach --listen, if that differs");
+  command->add_option("--name", options->name, "Unique in the cluster; default: host:pid");
+  command->add_option("--cpuset", options->cpuset, "auto, none, part:K/N, or a list such as 0-3,6")
+      ->capture_default_str();
+  command->add_option("--threads", options->threads, "0: one for each processor of the cpuset")
+      ->capture_default_str();
+  command
+      ->add_option("--memory", options->memory_bytes,
+                   "For weights and KV cache, e.g. 8GB; default: the machine's")
+      ->transform(CLI::AsSizeValue(false));
+  command->add_option("--model", options->model_path,
+                      "A local copy of the model: saves fetching what matches");
+  command->add_option("--cache-dir", options->cache_directory,
+                      "Where fetched weights are kept; default: ${XDG_CACHE_HOME:-~/.cache}/tern");
+  command->add_option("--kernel", options->kernel,
+                      "Force an instruction set: portable, avx2, avx512vnni");
+  command->add_flag("--insecure", options->insecure,
+                    "Allow addresses off loopback, without encryption or authentication");
+  command->callback([options, &status] { status = Work(*options); });
+}
+
+}  // namespace tern

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+#include "worker/daemon.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "base/thread_pool.h"
+#include "base/topology.h"
+#include "base/version.h"
+#include "cluster/address.h"
+#include "cluster/clock.h"
+#include "cluster/grpc_transport.h"
+#include "cluster/grpc_util.h"
+#include "cluster/membership.h"
+#include "worker/session.h"
+#include "worker/speed.h"
+
+namespace tern {
+namespace {
+
+constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
+constexpr absl::Duration kLastPause = absl::Seconds(2);
+// How long a name that is taken may be that of our own former connection, whose lease has not
+// ended.
+constexpr absl::Duration kNamePatience = absl::Seconds(10);
+
+std::string DefaultName() {
+  char host[256] = "worker";
+  gethostname(host, sizeof(host) - 1);
+  return absl::StrCat(host, ":", getpid());
+}
+
+absl::StatusOr<std::string> DefaultCacheDirectory() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && cache[0] == '/') return absl::StrCat(cache, "/tern");
+  const char* home = std::getenv("HOME");
+  if (home != nullptr && home[0] == '/') return absl::StrCat(home, "/.cache/tern");
+  return absl::InvalidArgumentError(
+      "cache directory: neither XDG_CACHE_HOME nor HOME is set; give --cache-dir");
+}
+
+// "0-3,6" for {0, 1, 2, 3, 6}; "any" for none.
+std::string CpusetName(std::vector<int> cpus) {
+  if (cpus.empty()) return "any";
+  std::sort(cpus.begin(), cpus.end());
+  std::vector<std::string> runs;
+  for (size_t begin = 0; begin < cpus.size();) {
+    size_t end = begin + 1;
+    while (end < cpus.size() && cpus[end] == cpus[end - 1] + 1) ++end;
+    runs.push_back(end - begin == 1 ? absl::StrCat(cpus[begin])
+                                    : absl::StrCat(cpus[begin], "-", cpus[end - 1]));
+    begin = end;
+  }
+  return absl::StrJoin(runs, ",");
+}
+
+bool IsWildcard(const std::string& host) { return host == "0.0.0.0" || host == "::"; }
+
+// The address that other workers are told.
+absl::StatusOr<std::string> AdvertisedAddress(const WorkerOptions& options,
+                                              const Address& listening) {
+  if (!options.advertise.empty()) {
+    TERN_ASSIGN_OR_RETURN(Address advertised, ParseAddress("--advertise", options.advertise));
+    if (advertised.port == 0) advertised.port = listening.port;
+    return advertised.ToString();
+  }
+  if (IsWildcard(listening.host)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--listen ", listening.host,
+                     ": others cannot connect to that; give --advertise HOST:PORT"));
+  }
+  return listening.ToString();
+}
+
+// Whether trying again later cannot help.
+bool IsFinal(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status) ||
+         absl::IsUnimplemented(status);
+}
+
+}  // namespace
+
+class WorkerDaemon::Impl {
+ public:
+  // Members in the order in which they depend on those before.
+  WorkerOptions options;
+  std::unique_ptr<ThreadPool> pool;
+  Kernels kernels;
+  RegisterWorker registration;
+  GrpcFrameReceiver receiver;
+  std::unique_ptr<grpc::Server> server;
+
+  absl::Status Run() ABSL_LOCKS_EXCLUDED(mu_);
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+
+  ~Impl() {
+    if (server != nullptr) server->Shutdown(std::chrono::system_clock::now());
+  }
+
+ private:
+  StageHostOptions HostOptions();
+  // Sets the session that Stop cancels; false if Stop came first.
+  bool Begin(WorkerSession* session) ABSL_LOCKS_EXCLUDED(mu_);
+  void End() ABSL_LOCKS_EXCLUDED(mu_);
+  bool Pause(absl::Duration pause) ABSL_LOCKS_EXCLUDED(mu_);
+
+  Mutex mu_;
+  CondVar wake_;
+  WorkerSession* session_ ABSL_GUARDED_BY(mu_) = nullptr;
+  bool stop_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+absl::Status WorkerDaemon::Impl::Run() {
+  absl::Duration pause = kFirstPause;
+  absl::Time name_taken_since = absl::InfiniteFuture();
+  bool said_waiting = false;
+  while (true) {
+    WorkerSession session(options.coordinator, registration, HostOptions());
+    if (!Begin(&session)) return absl::OkStatus();
+    const absl::Status status = session.Run();
+    End();
+    if (session.welcomed()) {
+      pause = kFirstPause;
+      name_taken_since = absl::InfiniteFuture();
+      said_waiting = false;
+      LogWarning("lost the coordinator: ", status.ok() ? "it stopped" : status.message(),
+                 "; joining again");
+    }
+    if (IsFinal(status)) return status;
+    if (absl::IsAlreadyExists(status)) {
+      name_taken_since = std::min(name_taken_since, MonotonicNow());
+      if (MonotonicNow() - name_taken_since > kNamePatience) return status;
+    } else if (!said_waiting && !session.welcomed()) {
+      LogInfo("waiting for the coordinator at ", options.coordinator);
+      said_waiting = true;
+    }
+    if (!Pause(pause)) return absl::OkStatus();
+    pause = std::min(2 * pause, kLastPause);
+  }
+}
+
+StageHostOptions WorkerDaemon::Impl::HostOptions() {
+  return {.kernels = kernels,
+          .pool = pool.get(),
+          .receiver = &receiver,
+          .make_transport = [](uint64_t epoch) { return std::make_unique<GrpcTransport>(epoch); },
+          .coordinator_address = "",
+          .model_path = options.model_path,
+          .cache_directory = options.cache_directory,
+          .fetch = {}};
+}
+
+bool WorkerDaemon::Impl::Begin(WorkerSession* session) {
+  MutexLock lock(mu_);
+  session_ = session;
+  return !stop_;
+}
+
+void WorkerDaemon::Impl::End() {
+  MutexLock lock(mu_);
+  session_ = nullptr;
+}
+
+// Waits; false if Stop was called.
+bool WorkerDaemon::Impl::Pause(absl::Duration pause) {
+  const absl::Time end = MonotonicNow() + pause;
+  MutexLock lock(mu_);
+  while (!stop_ && MonotonicNow() < end) wake_.WaitFor(mu_, end - MonotonicNow());
+  return !stop_;
+}
+
+void WorkerDaemon::Impl::Stop() {
+  MutexLock lock(mu_);
+  stop_ = true;
+  if (session_ != nullptr) session_->Cancel();
+  wake_.NotifyAll();
+}
+
+absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  TERN_ASSIGN_OR_RETURN(const Address coordinator,
+                        ParseAddress("--coordinator", options.coordinator));
+  TERN_ASSIGN_OR_RETURN(const Address listen, ParseAddress("--listen", options.listen));
+  TERN_RETURN_IF_ERROR(CheckPlaintext("--coordinator", coordinator, options.insecure));
+  TERN_RETURN_IF_ERROR(CheckPlaintext("--listen", listen, options.insecure));
+  if (options.cache_directory.empty()) {
+    TERN_ASSIGN_OR_RETURN(impl->options.cache_directory, DefaultCacheDirectory());
+  }
+
+  TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
+  TERN_ASSIGN_OR_RETURN(const std::vector<int> cpus, ParseCpuset(options.cpuset, topology));
+  const size_t processors = cpus.empty() ? topology.cores.size() : cpus.size();
+  const size_t threads = options.threads == 0 ? processors : options.threads;
+  TERN_ASSIGN_OR_RETURN(impl->kernels, ChooseKernels(options.kernel));
+  TERN_ASSIGN_OR_RETURN(impl->pool, ThreadPool::Create({.threads = threads, .cpus = cpus}));
+  const double weights_per_second = MeasureWeightsPerSecond(impl->kernels, *impl->pool);
+
+  TERN_ASSIGN_OR_RETURN(ListeningServer listening, Listen(listen, {impl->receiver.service()}));
+  impl->server = std::move(listening.server);
+  TERN_ASSIGN_OR_RETURN(const std::string advertised,
+                        AdvertisedAddress(options, listening.address));
+  impl->registration = {
+      .name = options.name.empty() ? DefaultName() : options.name,
+      .data_address = advertised,
+      .version = options.version.empty() ? kVersion : options.version,
+      .protocol = kProtocolVersion,
+      .machine = topology.ToString(),
+      .cpuset = CpusetName(cpus),
+      .isa = IsaName(impl->kernels.gemv.isa),
+      .threads = static_cast<uint32_t>(threads),
+      .memory_bytes = options.memory_bytes == 0 ? topology.memory_bytes : options.memory_bytes,
+      .weights_per_second = weights_per_second};
+  LogInfo("machine: ", topology.ToString());
+  LogInfo("took cpus ", impl->registration.cpuset, " (", threads, " threads), kernels ",
+          impl->registration.isa, ", measured ", absl::StrFormat("%.1f", weights_per_second * 1e-9),
+          " G weights/s");
+  LogInfo("frames come in at ", advertised);
+  return std::unique_ptr<WorkerDaemon>(new WorkerDaemon(std::move(impl)));
+}
+
+WorkerDaemon::WorkerDaemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+WorkerDaemon::~WorkerDaemon() = default;
+
+absl::Status WorkerDaemon::Run() { return impl_->Run(); }
+void WorkerDaemon::Stop() { impl_->Stop(); }
+
+}  // namespace tern

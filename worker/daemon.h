@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// A worker process: takes cores, joins a coordinator, computes the stages that it is given, and
+// joins again when the connection is lost.
+#ifndef TERN_WORKER_DAEMON_H_
+#define TERN_WORKER_DAEMON_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace tern {
+
+struct WorkerOptions {
+  std::string coordinator;             // "host:port"
+  std::string listen = "127.0.0.1:0";  // where frames come in; port 0: any
+  std::string advertise;               // what others call that address; empty: as it is
+  std::string name;                    // unique in the cluster; empty: "host:pid"
+  size_t threads = 0;                  // 0: one for each processor taken
+  std::string cpuset = "auto";         // see ParseCpuset
+  uint64_t memory_bytes = 0;           // that weights and KV cache may take; 0: the machine's
+  std::string model_path;              // a local copy of the model; may be empty
+  std::string cache_directory;         // empty: ${XDG_CACHE_HOME:-~/.cache}/tern
+  std::string kernel;                  // see ChooseKernels
+  std::string version;                 // of the build; empty: this one's (tests say another)
+  bool insecure = false;               // allow addresses that are not on loopback
+};
+
+// Thread-safe.
+class WorkerDaemon {
+ public:
+  // Pins its threads, measures its speed and listens for frames. INVALID_ARGUMENT for options that
+  // cannot be; FAILED_PRECONDITION for an address that cannot be listened on, or is not on loopback
+  // without `insecure`.
+  static absl::StatusOr<std::unique_ptr<WorkerDaemon>> Create(const WorkerOptions& options);
+
+  ~WorkerDaemon();
+  WorkerDaemon(const WorkerDaemon&) = delete;
+  WorkerDaemon& operator=(const WorkerDaemon&) = delete;
+
+  // Joins the coordinator and works for it, again and again until Stop: OK then. Ends by itself
+  // only if the coordinator refuses this worker for good: FAILED_PRECONDITION for another version,
+  // INVALID_ARGUMENT for a registration that it does not understand, ALREADY_EXISTS for a name that
+  // stays taken. May be called once.
+  absl::Status Run();
+
+  // Ends Run, soon. Does nothing the second time.
+  void Stop();
+
+ private:
+  class Impl;
+  explicit WorkerDaemon(std::unique_ptr<Impl> impl);
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_WORKER_DAEMON_H_

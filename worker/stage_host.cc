@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "worker/stage_host.h"
+
+#include <limits>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "model/transformer.h"
+
+namespace tern {
+namespace {
+
+// Gathering the weights counts as the first half of loading, repacking them as the second.
+constexpr float kGatherShare = 0.5f;
+constexpr char kRepacking[] = "repacking";
+
+// The files to look into: the local copy, and the coordinator's own path, which on one machine, or
+// with a shared file system, names the same file here. Only an absolute path can.
+std::vector<std::string> ModelPaths(const std::string& local, const std::string& coordinators) {
+  std::vector<std::string> paths;
+  if (!local.empty()) paths.push_back(local);
+  if (absl::StartsWith(coordinators, "/") && coordinators != local) paths.push_back(coordinators);
+  return paths;
+}
+
+FrameLimits LimitsOf(const PrepareStage& order) {
+  return {.epoch = order.epoch,
+          .dim = order.config.dim,
+          .vocab = order.config.vocab,
+          .context = order.config.context,
+          .max_rows = order.max_rows,
+          .expect_hidden = order.stage > 0};
+}
+
+}  // namespace
+
+StageHost::StageHost(StageHostOptions options, std::function<void(WorkerMessage)> report)
+    : options_(std::move(options)), report_(std::move(report)), thread_([this] { Loop(); }) {}
+
+StageHost::~StageHost() {
+  abandoned_epoch_ = std::numeric_limits<uint64_t>::max();
+  {
+    MutexLock lock(mu_);
+    stop_ = true;
+  }
+  wake_.NotifyOne();
+  thread_.join();
+  Drop();
+}
+
+void StageHost::Handle(CoordinatorMessage message) {
+  // At once, not in its turn: it ends the loading that is at work.
+  if (const auto* abandon = std::get_if<AbandonStage>(&message)) abandoned_epoch_ = abandon->epoch;
+  {
+    MutexLock lock(mu_);
+    orders_.push_back(std::move(message));
+  }
+  wake_.NotifyOne();
+}
+
+Heartbeat StageHost::heartbeat() const {
+  MutexLock lock(mu_);
+  if (runner_ == nullptr) return {.epoch = epoch_, .steps_done = 0, .steps_queued = 0};
+  return {.epoch = epoch_,
+          .steps_done = runner_->steps_done(),
+          .steps_queued = runner_->steps_queued()};
+}
+
+void StageHost::Loop() {
+  while (true) {
+    CoordinatorMessage order;
+    {
+      MutexLock lock(mu_);
+      while (orders_.empty() && !stop_) wake_.Wait(mu_);
+      if (stop_) return;
+      order = std::move(orders_.front());
+      orders_.pop_front();
+    }
+    std::visit([this](const auto& what) { Obey(what); }, order);
+  }
+}
+
+void StageHost::Obey(const PrepareStage& order) {
+  Drop();
+  order_ = order;
+  LogInfo("loading stage ", order.stage, " of ", order.stages, ": layers ", order.layers.begin, "-",
+          order.layers.end - 1, " (epoch ", order.epoch, ")");
+  const absl::Status loaded = Load(order);
+  if (!loaded.ok()) ReportFailure(order.epoch, loaded);
+}
+
+void StageHost::Obey(const CommitStage& order) {
+  if (stage_ == nullptr || order.epoch != order_.epoch || IsAbandoned(order.epoch)) return;
+  const absl::Status linked = Link(order_);
+  if (!linked.ok()) return ReportFailure(order.epoch, linked);
+  LogInfo("serving stage ", order_.stage, " (epoch ", order.epoch, ")");
+  report_(StageCommitted{order.epoch});
+}
+
+void StageHost::Obey(const AbandonStage& order) {
+  if (order.epoch < order_.epoch) return;
+  LogInfo("epoch ", order.epoch, " is over: ", order.reason);
+  Drop();
+}
+
+absl::Status StageHost::Load(const PrepareStage& order) {
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ShardStore> shards, GatherShards(order));
+  const StageSpec spec{.epoch = order.epoch,
+                       .config = order.config,
+                       .layers = order.layers,
+                       .kv_type = order.kv_type,
+                       .kv_pages = order.kv_pages};
+  TERN_ASSIGN_OR_RETURN(
+      stage_, Stage::Create(spec, *shards, options_.kernels, options_.pool, [&](float share) {
+        report_(LoadProgress{order.epoch, kGatherShare + (1 - kGatherShare) * share, kRepacking});
+      }));
+  {
+    MutexLock lock(mu_);
+    epoch_ = order.epoch;
+  }
+  // From here on the stage before may open its link; it sends nothing until all have committed.
+  options_.receiver->Accept(LimitsOf(order), [this, epoch = order.epoch](Frame frame) {
+    OnFrame(epoch, std::move(frame));
+  });
+  report_(StageReady{.epoch = order.epoch,
+                     .model_digest = order.model_digest,
+                     .rope_digest = RopeDigest(order.config),
+                     .bytes_fetched = shards->bytes_fetched()});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<ShardStore>> StageHost::GatherShards(const PrepareStage& order) {
+  const ShardOptions where{.model_paths = ModelPaths(options_.model_path, order.model_path),
+                           .cache_directory = options_.cache_directory};
+  return ShardStore::Gather(
+      order.tensors, where, options_.fetch, [&] { return IsAbandoned(order.epoch); },
+      [&](float share, const char* source) {
+        report_(LoadProgress{order.epoch, kGatherShare * share, source});
+      });
+}
+
+absl::Status StageHost::Link(const PrepareStage& order) {
+  const bool is_last = order.stage + 1 == order.stages;
+  const auto fail = [this, epoch = order.epoch](const absl::Status& status) {
+    ReportFailure(epoch, status);
+  };
+  TERN_ASSIGN_OR_RETURN(
+      std::unique_ptr<FrameSender> next,
+      options_.make_transport(order.epoch)
+          ->Connect(is_last ? options_.coordinator_address : order.next_address, fail));
+  auto runner = std::make_unique<StageRunner>(std::move(stage_), std::move(next), fail);
+  MutexLock lock(mu_);
+  runner_ = std::move(runner);
+  return absl::OkStatus();
+}
+
+void StageHost::Drop() {
+  options_.receiver->Refuse();
+  std::unique_ptr<StageRunner> runner;
+  {
+    MutexLock lock(mu_);
+    runner = std::move(runner_);
+    epoch_ = 0;
+  }
+  stage_.reset();
+}
+
+void StageHost::OnFrame(uint64_t epoch, Frame frame) {
+  StageRunner* runner = nullptr;
+  {
+    MutexLock lock(mu_);
+    runner = runner_.get();  // Drop lets no handler run before it takes the runner away
+  }
+  if (runner != nullptr) return runner->Push(std::move(frame));
+  ReportFailure(epoch, absl::FailedPreconditionError("a frame came before the stage committed"));
+}
+
+void StageHost::ReportFailure(uint64_t epoch, const absl::Status& status) {
+  if (IsAbandoned(epoch)) return;
+  LogWarning("stage failed (epoch ", epoch, "): ", status.message());
+  report_(StageFailed{epoch, status});
+}
+
+}  // namespace tern
