@@ -39,7 +39,8 @@ absl::Status Validate(const ModelConfig& config);
 
 // Names and shapes of the tensors of one layer, of the embedding (also the tied head), and of the
 // final norm: what a stage needs and what a file must hold. Types are those of the official
-// bitnet-b1.58 file: norms F32, projections I2_S, embedding F16.
+// bitnet-b1.58 file: norms F32, projections I2_S, embedding F16. REQUIRES a config that Validate
+// accepts.
 std::vector<TensorInfo> LayerTensors(const ModelConfig& config, uint32_t layer);
 TensorInfo EmbeddingTensor(const ModelConfig& config);
 TensorInfo OutputNormTensor(const ModelConfig& config);
