@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: MIT
+// A coordinator and workers in one process, over real gRPC connections on ports that the system
+// chooses: what clients and workers can expect of tern.v1.
+#include "coordinator/coordinator.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/sha256.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/inference_client.h"
+#include "tests/support/tiny_model.h"
+#include "worker/daemon.h"
+
+namespace tern {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+// A daemon and the thread that runs it.
+class TestWorker {
+ public:
+  explicit TestWorker(const WorkerOptions& options) {
+    auto daemon = WorkerDaemon::Create(options);
+    EXPECT_TRUE(daemon.ok()) << daemon.status();
+    daemon_ = *std::move(daemon);
+    thread_ = std::thread([this] { result_ = daemon_->Run(); });
+  }
+  ~TestWorker() { Stop(); }
+
+  // Waits for the end of Run, which is not asked for.
+  absl::Status WaitForEnd() {
+    thread_.join();
+    return result_;
+  }
+  void Stop() {
+    daemon_->Stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::unique_ptr<WorkerDaemon> daemon_;
+  absl::Status result_;
+  std::thread thread_;
+};
+
+class CoordinatorTest : public ::testing::Test {
+ protected:
+  CoordinatorTest() {
+    std::string pattern = ::testing::TempDir() + "tern-coordinator-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+  }
+  ~CoordinatorTest() override {
+    workers_.clear();
+    client_.reset();
+    coordinator_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Serve(uint32_t workers, const std::string& model = TinyModelPath(),
+             const std::string& listen = "127.0.0.1:0") {
+    CoordinatorOptions options;
+    options.model_path = model;
+    options.listen = listen;
+    options.workers = workers;
+    options.prefill_chunk = 8;
+    auto coordinator = Coordinator::Create(options);
+    ASSERT_TRUE(coordinator.ok()) << coordinator.status();
+    coordinator_ = *std::move(coordinator);
+    client_ = std::make_unique<InferenceClient>(coordinator_->address());
+  }
+
+  WorkerOptions OptionsFor(const std::string& name) {
+    WorkerOptions options;
+    options.coordinator = coordinator_->address();
+    options.name = name;
+    options.threads = 1;
+    options.cpuset = "none";
+    options.cache_directory = directory_ + "/cache";
+    return options;
+  }
+
+  TestWorker& AddWorker(const std::string& name) {
+    workers_.push_back(std::make_unique<TestWorker>(OptionsFor(name)));
+    return *workers_.back();
+  }
+
+  void ServeWithWorkers(uint32_t workers) {
+    Serve(workers);
+    for (uint32_t i = 0; i < workers; ++i) AddWorker(absl::StrCat("w", i));
+    ASSERT_TRUE(client_->WaitUntilServing());
+  }
+
+  std::string directory_;
+  std::unique_ptr<Coordinator> coordinator_;
+  std::unique_ptr<InferenceClient> client_;
+  std::vector<std::unique_ptr<TestWorker>> workers_;
+};
+
+TEST_F(CoordinatorTest, TheSameTokensOnAnyNumberOfWorkers) {
+  std::vector<uint32_t> tokens;
+  std::string text;
+  for (uint32_t workers = 1; workers <= 3; ++workers) {
+    ServeWithWorkers(workers);
+    const Generated generated = client_->Generate(RequestFor("It is a truth", 40));
+    ASSERT_TRUE(generated.status.ok()) << generated.status.error_message();
+    EXPECT_THAT(generated.tokens, SizeIs(40));
+    EXPECT_EQ(generated.finish.reason(), "length");
+    EXPECT_EQ(generated.finish.generated_tokens(), 40);
+    EXPECT_EQ(generated.finish.seed(), 1);
+    if (workers == 1) {
+      tokens = generated.tokens;
+      text = generated.text;
+    }
+    EXPECT_EQ(generated.tokens, tokens) << workers << " workers";
+    EXPECT_EQ(generated.text, text) << workers << " workers";
+    workers_.clear();
+    coordinator_.reset();
+  }
+}
+
+TEST_F(CoordinatorTest, RequestsShareThePipeline) {
+  ServeWithWorkers(2);
+  std::vector<std::vector<uint32_t>> alone;
+  for (uint64_t i = 0; i < 8; ++i) {
+    alone.push_back(client_->Generate(RequestFor(absl::StrCat("Request ", i), 20, i)).tokens);
+  }
+  std::vector<Generated> together(8);
+  std::vector<std::thread> threads;
+  for (uint64_t i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] {
+      together[i] = client_->Generate(RequestFor(absl::StrCat("Request ", i), 20, i));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (uint64_t i = 0; i < 8; ++i) {
+    EXPECT_TRUE(together[i].status.ok()) << together[i].status.error_message();
+    EXPECT_EQ(together[i].tokens, alone[i]) << i;
+  }
+}
+
+TEST_F(CoordinatorTest, ASeedIsDrawnAndToldSoThatARunCanBeRepeated) {
+  ServeWithWorkers(1);
+  v1::GenerateRequest request = RequestFor("Once", 20);
+  request.mutable_sampling()->clear_seed();
+  const Generated first = client_->Generate(request);
+  request.mutable_sampling()->set_seed(first.finish.seed());
+  EXPECT_EQ(client_->Generate(request).tokens, first.tokens);
+}
+
+TEST_F(CoordinatorTest, LogprobsComeWhereTheyAreAskedFor) {
+  ServeWithWorkers(2);
+  v1::GenerateRequest request = RequestFor("Once", 3);
+  request.mutable_sampling()->set_logprobs(5);
+  grpc::ClientContext context;
+  context.set_deadline(TestDeadline());
+  const auto reader = client_->inference->Generate(&context, request);
+  v1::GenerateResponse response;
+  int tokens = 0;
+  while (reader->Read(&response)) {
+    if (!response.has_token()) continue;
+    ++tokens;
+    EXPECT_TRUE(response.token().has_logprob());
+    EXPECT_LE(response.token().logprob(), 0);
+    ASSERT_EQ(response.token().top_size(), 5);
+    EXPECT_GE(response.token().top(0).logprob(), response.token().top(4).logprob());
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(tokens, 3);
+}
+
+TEST_F(CoordinatorTest, BadRequestsAreRefusedByName) {
+  ServeWithWorkers(1);
+  struct Case {
+    const char* words;
+    std::function<void(v1::GenerateRequest&)> spoil;
+  };
+  const std::vector<Case> cases = {
+      {"temperature", [](auto& r) { r.mutable_sampling()->set_temperature(-1); }},
+      {"top_p", [](auto& r) { r.mutable_sampling()->set_top_p(2); }},
+      {"min_p", [](auto& r) { r.mutable_sampling()->set_min_p(-0.5f); }},
+      {"repetition_penalty", [](auto& r) { r.mutable_sampling()->set_repetition_penalty(0); }},
+      {"logprobs", [](auto& r) { r.mutable_sampling()->set_logprobs(21); }},
+      {"max_tokens", [](auto& r) { r.mutable_limits()->set_max_tokens(0); }},
+      {"stop", [](auto& r) { r.mutable_limits()->add_stop(""); }},
+      {"tokens", [](auto& r) { r.mutable_tokens()->add_ids(320); }},
+      {"tokens", [](auto& r) { r.mutable_tokens()->add_ids(0xFFFFFFFF); }},
+      {"prompt", [](auto& r) { r.mutable_tokens(); }},
+      {"256", [](auto& r) { r.set_prompt(std::string(1000, 'x')); }},  // the context
+      {"bytes", [](auto& r) { r.set_prompt(std::string(5 << 20, 'x')); }},
+  };
+  for (const Case& bad : cases) {
+    v1::GenerateRequest request = RequestFor("Once", 3);
+    bad.spoil(request);
+    const Generated generated = client_->Generate(request);
+    EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << bad.words;
+    EXPECT_THAT(generated.status.error_message(), HasSubstr(bad.words));
+    EXPECT_THAT(generated.tokens, IsEmpty());
+  }
+  // None of them harmed the pipeline.
+  EXPECT_TRUE(client_->Generate(RequestFor("Once", 3)).status.ok());
+}
+
+TEST_F(CoordinatorTest, ChatTokenizeAndGetModel) {
+  ServeWithWorkers(2);
+  v1::ChatRequest chat;
+  v1::ChatMessage* message = chat.add_messages();
+  message->set_role("user");
+  message->set_content("Hello");
+  chat.mutable_limits()->set_max_tokens(5);
+  chat.mutable_limits()->set_ignore_eos(true);
+  EXPECT_THAT(client_->Chat(chat).tokens, SizeIs(5));
+  message->set_role("nobody");
+  EXPECT_EQ(client_->Chat(chat).status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+
+  grpc::ClientContext context;
+  v1::TokenizeRequest text;
+  text.set_text("Hello there");
+  v1::TokenizeResponse tokens;
+  ASSERT_TRUE(client_->inference->Tokenize(&context, text, &tokens).ok());
+  ASSERT_EQ(tokens.ids_size(), tokens.pieces_size());
+  std::string joined;
+  for (const std::string& piece : tokens.pieces()) joined += piece;
+  EXPECT_EQ(joined, "Hello there");
+
+  const v1::GetModelResponse model = client_->GetModel();
+  EXPECT_EQ(model.name(), "tiny");
+  EXPECT_EQ(model.layers(), 5);
+  EXPECT_TRUE(IsSha256Hex(model.digest()));
+  EXPECT_EQ(model.epoch(), 1);
+  ASSERT_EQ(model.stages_size(), 2);
+  EXPECT_EQ(model.stages(0).first_layer(), 0);
+  EXPECT_EQ(model.stages(0).end_layer(), model.stages(1).first_layer());
+  EXPECT_EQ(model.stages(1).end_layer(), 5);
+}
+
+TEST_F(CoordinatorTest, WithoutAPipelineRequestsMayBeRetried) {
+  Serve(1);
+  EXPECT_TRUE(client_->WaitUntilNotServing());
+  const Generated generated = client_->Generate(RequestFor("Once", 3));
+  EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(client_->GetModel().epoch(), 0);
+}
+
+TEST_F(CoordinatorTest, ACancelledRequestFreesItsMemory) {
+  ServeWithWorkers(2);
+  for (int i = 0; i < 20; ++i) {
+    grpc::ClientContext context;
+    context.set_deadline(TestDeadline());
+    // All the KV cache there is would be taken by two of them.
+    const auto reader = client_->inference->Generate(&context, RequestFor("Once", 200));
+    v1::GenerateResponse response;
+    ASSERT_TRUE(reader->Read(&response));
+    context.TryCancel();
+    while (reader->Read(&response)) {
+    }
+    reader->Finish();  // CANCELLED, or OK if it was done before
+  }
+  EXPECT_THAT(client_->Generate(RequestFor("Once", 200)).tokens, SizeIs(200));
+}
+
+TEST_F(CoordinatorTest, WhatAWorkerLacksItFetches) {
+  const std::string copy = directory_ + "/model.gguf";
+  std::filesystem::copy_file(TinyModelPath(), copy);
+  Serve(2, copy);
+  std::filesystem::remove(copy);  // the coordinator has it open; the workers cannot see it
+  AddWorker("a");
+  AddWorker("b");
+  ASSERT_TRUE(client_->WaitUntilServing());
+  EXPECT_THAT(client_->Generate(RequestFor("Once", 10)).tokens, SizeIs(10));
+  size_t cached = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_ + "/cache")) {
+    EXPECT_TRUE(IsSha256Hex(entry.path().filename()));
+    ++cached;
+  }
+  EXPECT_EQ(cached, 5 * 11 + 2);
+}
+
+TEST_F(CoordinatorTest, OnlyTensorsOfTheModelAreServed) {
+  Serve(1);
+  const auto fetch = [&](const std::string& sha256, uint64_t offset) {
+    grpc::ClientContext context;
+    context.set_deadline(TestDeadline());
+    v1::FetchTensorRequest request;
+    request.set_sha256(sha256);
+    request.set_offset(offset);
+    const auto reader = client_->cluster->FetchTensor(&context, request);
+    v1::TensorChunk chunk;
+    while (reader->Read(&chunk)) {
+    }
+    return reader->Finish().error_code();
+  };
+  EXPECT_EQ(fetch(std::string(64, 'a'), 0), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(fetch("../../etc/passwd", 0), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(CoordinatorTest, ASpareTakesThePlaceOfALostWorker) {
+  ServeWithWorkers(2);
+  const std::vector<uint32_t> tokens = client_->Generate(RequestFor("Once", 30)).tokens;
+  AddWorker("spare");
+  workers_[0]->Stop();
+  ASSERT_TRUE(client_->WaitUntilServing());
+  // The health watch may have seen the old pipeline: a request says UNAVAILABLE until the new one.
+  Generated again;
+  do {
+    ASSERT_TRUE(client_->WaitUntilServing());
+    again = client_->Generate(RequestFor("Once", 30));
+  } while (again.status.error_code() == grpc::StatusCode::UNAVAILABLE);
+  ASSERT_TRUE(again.status.ok()) << again.status.error_message();
+  EXPECT_EQ(again.tokens, tokens);
+}
+
+TEST_F(CoordinatorTest, WorkersOutliveTheirCoordinator) {
+  ServeWithWorkers(2);
+  const std::string address = coordinator_->address();
+  const std::vector<uint32_t> tokens = client_->Generate(RequestFor("Once", 30)).tokens;
+  client_.reset();
+  coordinator_.reset();
+  Serve(2, TinyModelPath(), address);
+  ASSERT_TRUE(client_->WaitUntilServing());
+  EXPECT_EQ(client_->Generate(RequestFor("Once", 30)).tokens, tokens);
+}
+
+TEST_F(CoordinatorTest, AWorkerOfAnotherVersionIsRefusedAndToldWhy) {
+  Serve(1);
+  WorkerOptions options = OptionsFor("old");
+  options.version = "0.0.1";
+  TestWorker worker(options);
+  const absl::Status refused = worker.WaitForEnd();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(refused.ToString(), HasSubstr("found 0.0.1, want "));
+}
+
+TEST_F(CoordinatorTest, DrainingRefusesWhatIsNew) {
+  ServeWithWorkers(1);
+  EXPECT_TRUE(coordinator_->Drain(absl::Seconds(60)));
+  EXPECT_TRUE(client_->WaitUntilNotServing());
+  const Generated generated = client_->Generate(RequestFor("Once", 3));
+  EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(generated.status.error_message(), HasSubstr("shutting down"));
+}
+
+TEST_F(CoordinatorTest, OptionsThatCannotBeAreRefused) {
+  Serve(1);
+  const auto refusal = [](const std::function<void(CoordinatorOptions&)>& spoil) {
+    CoordinatorOptions options;
+    options.model_path = TinyModelPath();
+    options.listen = "127.0.0.1:0";
+    spoil(options);
+    return Coordinator::Create(options).status().ToString();
+  };
+  EXPECT_THAT(refusal([&](auto& o) { o.listen = coordinator_->address(); }), HasSubstr("in use"));
+  EXPECT_THAT(refusal([](auto& o) { o.listen = "0.0.0.0:0"; }), HasSubstr("--insecure"));
+  EXPECT_THAT(refusal([](auto& o) { o.listen = "nonsense"; }), HasSubstr("--listen"));
+  EXPECT_THAT(refusal([](auto& o) { o.model_path = "/no/such/file"; }), HasSubstr("/no/such/file"));
+  EXPECT_THAT(refusal([](auto& o) { o.workers = 0; }), HasSubstr("--workers"));
+  EXPECT_THAT(refusal([](auto& o) { o.max_rows = 0; }), HasSubstr("--max-rows"));
+  EXPECT_THAT(refusal([](auto& o) { o.prefill_chunk = 0; }), HasSubstr("--prefill-chunk"));
+}
+
+}  // namespace
+}  // namespace tern

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+// A cluster of real `tern` processes: what it prints, how it stops, and what becomes of requests
+// when a worker is killed or stops answering.
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "model/synth.h"
+#include "tests/support/inference_client.h"
+#include "tests/support/process.h"
+
+namespace tern {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+const char* const kTern = TERN_BINARY;
+constexpr int kKilled = 128 + SIGKILL;
+
+// Long enough that a request for all of it still runs when something happens to a worker.
+constexpr uint32_t kContext = 32768;
+constexpr uint32_t kEndless = kContext - 100;
+
+ModelConfig LongConfig() {
+  ModelConfig config = *SyntheticShape("tiny");
+  config.context = kContext;
+  return config;
+}
+
+class ClusterTest : public ::testing::Test {
+ protected:
+  ClusterTest() {
+    std::string pattern = ::testing::TempDir() + "tern-cluster-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+    model_ = directory_ + "/model.gguf";
+    const absl::Status written = WriteSyntheticModel(LongConfig(), model_, /*seed=*/1);
+    EXPECT_TRUE(written.ok()) << written;
+  }
+  ~ClusterTest() override {
+    workers_.clear();
+    serve_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  std::vector<std::string> ServeCommand(const std::string& listen) const {
+    return {kTern, "serve", "--model", model_, "--listen", listen};
+  }
+
+  void Serve() {
+    serve_ = std::make_unique<Process>(ServeCommand("127.0.0.1:0"));
+    address_ = serve_->WaitForLine("listening on ");
+    address_ = address_.substr(0, address_.find(';'));
+    client_ = std::make_unique<InferenceClient>(address_);
+  }
+
+  Process& AddWorker(const std::string& name) {
+    workers_.push_back(std::make_unique<Process>(std::vector<std::string>{
+        kTern, "worker", "--coordinator", address_, "--name", name, "--threads", "1", "--cpuset",
+        "none", "--cache-dir", directory_ + "/cache"}));
+    return *workers_.back();
+  }
+
+  void ServeWithWorkers() {
+    Serve();
+    AddWorker("alpha");
+    AddWorker("beta");
+    ASSERT_TRUE(client_->WaitUntilServing()) << serve_->text();
+  }
+
+  // The end of a request during which `happen` is called, once it runs.
+  Generated GenerateWhile(const std::function<void()>& happen) {
+    return client_->Generate(RequestFor("Once", kEndless), [&](size_t tokens) {
+      if (tokens == 1) happen();
+    });
+  }
+
+  std::string directory_;
+  std::string model_;
+  std::string address_;
+  std::unique_ptr<Process> serve_;
+  std::unique_ptr<InferenceClient> client_;
+  std::vector<std::unique_ptr<Process>> workers_;
+};
+
+TEST_F(ClusterTest, SaysWhatItDoesAndStopsWhenAsked) {
+  ServeWithWorkers();
+  serve_->WaitForLine("ready: serving ");
+  for (const char* words : {"waiting for 2 workers", "worker alpha joined", "worker beta joined",
+                            "plan (epoch 1): 2 stages", "layers 0-", "(epoch 1)"}) {
+    EXPECT_THAT(serve_->text(), HasSubstr(words));
+  }
+  workers_[0]->WaitForLine("joined the coordinator at " + address_);
+  EXPECT_THAT(workers_[0]->text(), HasSubstr("G weights/s"));
+
+  Process generate({kTern, "generate", "--coordinator", address_, "--max-tokens", "5",
+                    "--temperature", "0", "--ignore-eos", "Once"});
+  EXPECT_EQ(generate.Wait(), 0) << generate.text();
+  EXPECT_THAT(generate.text(), HasSubstr("5"));
+
+  for (auto& worker : workers_) {
+    worker->Signal(SIGTERM);
+    EXPECT_EQ(worker->Wait(), 0) << worker->text();
+  }
+  serve_->WaitForLine("waiting for 2 more workers");
+  serve_->Signal(SIGTERM);
+  EXPECT_EQ(serve_->Wait(), 0) << serve_->text();
+}
+
+TEST_F(ClusterTest, AWorkerThatIsKilledEndsItsRequestsWithItsName) {
+  ServeWithWorkers();
+  const Generated generated = GenerateWhile([&] { workers_[1]->Signal(SIGKILL); });
+  EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(generated.status.error_message(), HasSubstr("worker beta"));
+  EXPECT_EQ(workers_[1]->Wait(), kKilled);
+  serve_->WaitForLine("waiting for 1 more worker");
+  AddWorker("gamma");
+  ASSERT_TRUE(client_->WaitUntilServing()) << serve_->text();
+  EXPECT_THAT(client_->Generate(RequestFor("Once", 10)).tokens, SizeIs(10));
+}
+
+TEST_F(ClusterTest, AWorkerThatStopsAnsweringIsLostAndMayComeBack) {
+  ServeWithWorkers();
+  const Generated generated = GenerateWhile([&] { workers_[1]->Signal(SIGSTOP); });
+  EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(generated.status.error_message(), HasSubstr("worker beta"));
+  workers_[1]->Signal(SIGCONT);
+  ASSERT_TRUE(client_->WaitUntilServing()) << serve_->text();
+  EXPECT_THAT(client_->Generate(RequestFor("Once", 10)).tokens, SizeIs(10));
+}
+
+TEST_F(ClusterTest, StopsWithoutWaitingForEverWhileARequestRuns) {
+  ServeWithWorkers();
+  const Generated generated = GenerateWhile([&] {
+    serve_->Signal(SIGTERM);
+    serve_->WaitForLine("stopping");
+    serve_->Signal(SIGINT);
+  });
+  EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(serve_->Wait(), 128 + SIGINT);
+}
+
+TEST_F(ClusterTest, ARunningRequestIsFinishedBeforeTheCoordinatorStops) {
+  ServeWithWorkers();
+  const Generated generated = client_->Generate(RequestFor("Once", 200), [&](size_t tokens) {
+    if (tokens == 1) serve_->Signal(SIGTERM);
+  });
+  EXPECT_TRUE(generated.status.ok()) << generated.status.error_message();
+  EXPECT_THAT(generated.tokens, SizeIs(200));
+  EXPECT_EQ(serve_->Wait(), 0);
+}
+
+TEST_F(ClusterTest, WorkersWaitForACoordinatorThatIsNotThereYet) {
+  Serve();
+  const std::string address = address_;
+  serve_->Signal(SIGKILL);
+  serve_->Wait();
+  Process& worker = AddWorker("early");
+  worker.WaitForLine("waiting for the coordinator at " + address);
+  worker.Signal(SIGINT);
+  EXPECT_EQ(worker.Wait(), 0);
+}
+
+TEST_F(ClusterTest, APortInUseIsAnError) {
+  Serve();
+  Process second(ServeCommand(address_));
+  EXPECT_EQ(second.Wait(), 1);
+  EXPECT_THAT(second.text(), HasSubstr(absl::StrCat("cannot listen on ", address_)));
+}
+
+TEST_F(ClusterTest, ThePortFileHoldsThePort) {
+  const std::string port_file = directory_ + "/port";
+  std::vector<std::string> command = ServeCommand("127.0.0.1:0");
+  command.insert(command.end(), {"--port-file", port_file});
+  Process serve(command);
+  const std::string address = serve.WaitForLine("listening on 127.0.0.1:");
+  serve.Signal(SIGTERM);
+  EXPECT_EQ(serve.Wait(), 0);
+  std::ifstream file(port_file);
+  std::string port;
+  std::getline(file, port);
+  EXPECT_EQ(port, address.substr(0, address.find(';')));
+}
+
+}  // namespace
+}  // namespace tern
