@@ -18,9 +18,10 @@ struct ChatMessage {
 
 // Token ids of the conversation and of the start of the assistant's turn, with bos where the
 // tokenizer wants it. BitNet's own format: each message is `Role: text<|eot_id|>`, with the role
-// capitalised and the text trimmed of ASCII white space, each encoded apart; then `Assistant: `. The
-// text of a message is never read as special tokens. INVALID_ARGUMENT for an unknown role, no message, or a last message that is the
-// assistant's; FAILED_PRECONDITION if the vocabulary has no <|eot_id|>.
+// capitalised and the text trimmed of ASCII white space, each encoded apart; then `Assistant: `.
+// The text of a message is never read as special tokens. INVALID_ARGUMENT for an unknown role, no
+// message, or a last message that is the assistant's; FAILED_PRECONDITION if the vocabulary has no
+// <|eot_id|>.
 absl::StatusOr<std::vector<TokenId>> ApplyChatTemplate(const Tokenizer& tokenizer,
                                                        const std::vector<ChatMessage>& messages);
 
