@@ -55,9 +55,9 @@ class Engine::Impl {
         thread_([this] { Loop(); }) {}
 
   ~Impl() {
-    Post([this] { Stop(absl::CancelledError("the engine shut down")); });
     {
       MutexLock lock(mu_);
+      PostLocked([this] { Stop(absl::CancelledError("the engine shut down")); });
       quit_ = true;
     }
     thread_.join();

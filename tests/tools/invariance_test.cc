@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+// The first promise (docs/architecture.md): the same bits, whatever the number of workers, the cut
+// of the layers, threads, prefill chunks, batches and kernels. One axis at a time against one
+// reference, then some at once.
+#include <algorithm>
+#include <bit>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kernels/cpu.h"
+#include "tests/support/recorder.h"
+#include "tests/support/tiny_model.h"
+#include "tools/local_cluster.h"
+
+namespace tern {
+namespace {
+
+// Runs of the same requests differ in nothing but these.
+struct Variant {
+  LocalClusterOptions cluster;
+  bool together = true;  // all requests at once, or one after the other
+};
+
+// Greedy and seeded, short prompts and one of several pages and chunks.
+std::vector<GenerationRequest> Requests(const Tokenizer& tokenizer) {
+  std::string story = "Once upon a time";
+  while (story.size() < 90) story += ", and then once more";
+  std::vector<GenerationRequest> requests;
+  for (const std::string& prompt : {std::string("It was"), story, std::string("x"), story}) {
+    GenerationRequest& request = requests.emplace_back();
+    request.prompt = tokenizer.Encode(prompt);
+    request.max_tokens = 16 + 8 * static_cast<uint32_t>(requests.size() % 3);
+    request.sampling.temperature = 0;
+    request.want_logits = true;
+  }
+  requests[2].sampling = {.temperature = 1.0f,
+                          .top_k = 50,
+                          .top_p = 0.9f,
+                          .min_p = 0.01f,
+                          .repetition_penalty = 1.3f,
+                          .seed = 42,
+                          .logprobs = 3};
+  requests[3].sampling = {.temperature = 0.7f,
+                          .top_k = 0,
+                          .top_p = 1,
+                          .min_p = 0,
+                          .repetition_penalty = 1.1f,
+                          .seed = 7,
+                          .logprobs = 0};
+  return requests;
+}
+
+std::vector<Outcome> RunRequests(const std::string& path, const Variant& variant) {
+  const absl::StatusOr<std::unique_ptr<LocalCluster>> cluster =
+      LocalCluster::Open(path, variant.cluster);
+  EXPECT_TRUE(cluster.ok()) << cluster.status();
+  if (!cluster.ok()) return {};
+  std::vector<Outcome> outcomes;
+  std::vector<std::shared_ptr<Recorder>> recorders;
+  for (GenerationRequest& request : Requests((*cluster)->tokenizer())) {
+    recorders.push_back(std::make_shared<Recorder>());
+    (*cluster)->engine().Submit(std::move(request), recorders.back());
+    if (!variant.together) recorders.back()->Wait();
+  }
+  for (const std::shared_ptr<Recorder>& recorder : recorders) outcomes.push_back(recorder->Wait());
+  return outcomes;
+}
+
+std::vector<uint32_t> Bits(const std::vector<float>& floats) {
+  std::vector<uint32_t> bits(floats.size());
+  std::transform(floats.begin(), floats.end(), bits.begin(),
+                 [](float value) { return std::bit_cast<uint32_t>(value); });
+  return bits;
+}
+
+class InvarianceTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(Path())) GTEST_SKIP() << Path() << " is not in the tree";
+  }
+
+  static std::string Path() {
+    if (GetParam() == "tiny") return TinyModelPath();
+    return std::string(TERN_SOURCE_DIR) + "/model/data/tern-sample.gguf";
+  }
+
+  // One worker, one thread, the portable kernels, one request at a time.
+  static const std::vector<Outcome>& Reference() {
+    static std::map<std::string, std::vector<Outcome>> references;
+    std::vector<Outcome>& reference = references[GetParam()];
+    if (reference.empty())
+      reference = RunRequests(Path(), {.cluster = OneOfAll(), .together = false});
+    return reference;
+  }
+
+  static LocalClusterOptions OneOfAll() {
+    LocalClusterOptions options;
+    options.isa = "portable";
+    options.kv_tokens = 1024;  // all requests at once
+    return options;
+  }
+
+  static void ExpectSame(const Variant& variant) {
+    const std::vector<Outcome>& reference = Reference();
+    const std::vector<Outcome> outcomes = RunRequests(Path(), variant);
+    ASSERT_EQ(outcomes.size(), reference.size());
+    for (size_t i = 0; i < outcomes.size(); ++i) {
+      SCOPED_TRACE(::testing::Message() << "request " << i);
+      const Outcome& outcome = outcomes[i];
+      ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+      EXPECT_EQ(outcome.tokens, reference[i].tokens);
+      EXPECT_EQ(outcome.text, reference[i].text);
+      EXPECT_EQ(outcome.reason, reference[i].reason);
+      ASSERT_EQ(outcome.logits.size(), reference[i].logits.size());
+      for (size_t token = 0; token < outcome.logits.size(); ++token) {
+        ASSERT_EQ(Bits(outcome.logits[token]), Bits(reference[i].logits[token]))
+            << "logits of token " << token;
+      }
+    }
+  }
+};
+
+// Else the other tests would compare nothing with nothing.
+TEST_P(InvarianceTest, TheReferenceIsWorthComparing) {
+  const std::vector<Outcome>& reference = Reference();
+  ASSERT_EQ(reference.size(), 4);
+  for (const Outcome& outcome : reference) {
+    EXPECT_TRUE(outcome.status.ok()) << outcome.status;
+    EXPECT_EQ(outcome.reason, FinishReason::kLength);
+    EXPECT_GE(outcome.tokens.size(), 16);
+    EXPECT_EQ(outcome.logits.size(), outcome.tokens.size());
+    EXPECT_GT(std::set<TokenId>(outcome.tokens.begin(), outcome.tokens.end()).size(), 2);
+  }
+  EXPECT_GT(reference[1].stats.prompt_tokens, kKvPageTokens);
+  EXPECT_NE(reference[1].tokens, reference[3].tokens) << "same prompt, other sampling";
+}
+
+TEST_P(InvarianceTest, Workers) {
+  for (const uint32_t stages : {1, 2, 3, 5}) {
+    SCOPED_TRACE(::testing::Message() << stages << " workers");
+    LocalClusterOptions options = OneOfAll();
+    options.stages = stages;
+    ExpectSame({.cluster = options, .together = false});
+  }
+}
+
+TEST_P(InvarianceTest, UnevenCuts) {
+  const absl::StatusOr<std::unique_ptr<LocalCluster>> one = LocalCluster::Open(Path(), OneOfAll());
+  ASSERT_TRUE(one.ok()) << one.status();
+  const uint32_t layers = (*one)->config().layers;
+  for (const uint32_t first : {1u, layers - 1}) {
+    SCOPED_TRACE(::testing::Message() << first << " layers on the first worker");
+    LocalClusterOptions options = OneOfAll();
+    options.stages = 2;
+    options.layers = {first, layers - first};
+    ExpectSame({.cluster = options});
+  }
+}
+
+TEST_P(InvarianceTest, Threads) {
+  for (const size_t threads : {2, 4}) {
+    SCOPED_TRACE(::testing::Message() << threads << " threads");
+    LocalClusterOptions options = OneOfAll();
+    options.threads = threads;
+    ExpectSame({.cluster = options});
+  }
+}
+
+TEST_P(InvarianceTest, PrefillChunks) {
+  for (const uint32_t chunk : {1, 7, 64}) {
+    SCOPED_TRACE(::testing::Message() << "chunks of " << chunk);
+    LocalClusterOptions options = OneOfAll();
+    options.prefill_chunk = chunk;
+    ExpectSame({.cluster = options});
+  }
+}
+
+TEST_P(InvarianceTest, Batches) {
+  for (const uint32_t max_rows : {1, 3, 256}) {
+    SCOPED_TRACE(::testing::Message() << "steps of at most " << max_rows << " rows");
+    LocalClusterOptions options = OneOfAll();
+    options.max_rows = max_rows;
+    ExpectSame({.cluster = options});
+  }
+}
+
+TEST_P(InvarianceTest, Kernels) {
+  for (const VectorOps& ops : VectorOpsTable()) {
+    if (!CpuSupports(ops.isa)) continue;
+    SCOPED_TRACE(IsaName(ops.isa));
+    LocalClusterOptions options = OneOfAll();
+    options.isa = IsaName(ops.isa);
+    ExpectSame({.cluster = options});
+  }
+}
+
+TEST_P(InvarianceTest, SeveralAtOnce) {
+  for (const VectorOps& ops : VectorOpsTable()) {
+    if (!CpuSupports(ops.isa)) continue;
+    for (const uint32_t stages : {2, 5}) {
+      SCOPED_TRACE(::testing::Message() << IsaName(ops.isa) << ", " << stages << " workers");
+      LocalClusterOptions options = OneOfAll();
+      options.isa = IsaName(ops.isa);
+      options.stages = stages;
+      options.threads = 2;
+      options.prefill_chunk = 5;
+      options.max_rows = 9;
+      options.kv_tokens = 0;  // some have to wait
+      ExpectSame({.cluster = options});
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, InvarianceTest, ::testing::Values("tiny", "sample"),
+                         [](const auto& test) { return test.param; });
+
+}  // namespace
+}  // namespace tern
