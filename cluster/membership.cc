@@ -32,11 +32,10 @@ absl::Status CheckBuild(const RegisterWorker& info, const std::string& version) 
   return absl::OkStatus();
 }
 
-absl::Status CheckDigest(const std::string& worker, const char* what, const std::string& found,
-                         const std::string& want) {
+absl::Status CheckDigest(const char* what, const std::string& found, const std::string& want) {
   if (found == want) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("worker ", worker, ": ", what, " digest: found ", found, ", want ", want));
+      absl::StrCat(what, " digest: found ", found, ", want ", want));
 }
 
 }  // namespace
@@ -125,9 +124,8 @@ void Membership::Hear(Member& member, const LoadProgress& message) {
 
 void Membership::Hear(Member& member, const StageReady& message) {
   if (!Concerns(member, message.epoch) || member.state != StageState::kLoading) return;
-  absl::Status digests =
-      CheckDigest(member.info.name, "model", message.model_digest, manifest_.digest);
-  digests.Update(CheckDigest(member.info.name, "rope", message.rope_digest, config_.rope_digest));
+  absl::Status digests = CheckDigest("model", message.model_digest, manifest_.digest);
+  digests.Update(CheckDigest("rope", message.rope_digest, config_.rope_digest));
   if (!digests.ok()) {
     Expel(member.id, digests);
     return;
@@ -257,26 +255,37 @@ void Membership::MaybePlan() {
   }
 }
 
-// Plans over the first workers, those that failed least first; over more of them if the model does
-// not fit into as many as are wanted. Fills `workers` with those that the plan counts.
+// Plans over the first workers, those that failed least first; or over those with the most memory,
+// if the model does not fit into the first; or over more of them than are wanted. Fills `workers`
+// with those that the plan counts.
 absl::StatusOr<Plan> Membership::MakePlan(std::vector<const Member*>& workers) const {
-  std::vector<const Member*> candidates;
-  for (const auto& [id, member] : members_) candidates.push_back(&member);
-  std::stable_sort(candidates.begin(), candidates.end(),
+  std::vector<const Member*> by_failures;
+  for (const auto& [id, member] : members_) by_failures.push_back(&member);
+  std::stable_sort(by_failures.begin(), by_failures.end(),
                    [](const Member* a, const Member* b) { return a->failures < b->failures; });
+  std::vector<const Member*> by_memory = by_failures;
+  std::stable_sort(by_memory.begin(), by_memory.end(), [](const Member* a, const Member* b) {
+    return a->info.memory_bytes > b->info.memory_bytes;
+  });
   absl::StatusOr<Plan> plan = absl::InternalError("no worker");
-  for (size_t count = config_.workers; count <= candidates.size(); ++count) {
-    workers.assign(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(count));
-    std::vector<WorkerCapacity> capacities;
-    for (const Member* member : workers) {
-      capacities.push_back({.name = member->info.name,
-                            .weights_per_second = member->info.weights_per_second,
-                            .memory_bytes = member->info.memory_bytes});
+  for (size_t count = config_.workers; count <= members_.size(); ++count) {
+    for (const std::vector<const Member*>* order : {&by_failures, &by_memory}) {
+      workers.assign(order->begin(), order->begin() + static_cast<ptrdiff_t>(count));
+      plan = PlanBySpeed(manifest_.config, Capacities(workers), config_.plan);
+      if (!absl::IsResourceExhausted(plan.status())) return plan;
     }
-    plan = PlanBySpeed(manifest_.config, capacities, config_.plan);
-    if (!absl::IsResourceExhausted(plan.status())) break;
   }
   return plan;
+}
+
+std::vector<WorkerCapacity> Membership::Capacities(const std::vector<const Member*>& workers) {
+  std::vector<WorkerCapacity> capacities;
+  for (const Member* member : workers) {
+    capacities.push_back({.name = member->info.name,
+                          .weights_per_second = member->info.weights_per_second,
+                          .memory_bytes = member->info.memory_bytes});
+  }
+  return capacities;
 }
 
 void Membership::Prepare(const Plan& plan, const std::vector<const Member*>& workers) {

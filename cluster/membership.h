@@ -171,6 +171,7 @@ class Membership {
   // Installs a plan if none is and enough workers are there.
   void MaybePlan();
   absl::StatusOr<Plan> MakePlan(std::vector<const Member*>& workers) const;
+  static std::vector<WorkerCapacity> Capacities(const std::vector<const Member*>& workers);
   void Prepare(const Plan& plan, const std::vector<const Member*>& workers);
   PrepareStage StageOrder(size_t stage) const;
 

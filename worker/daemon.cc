@@ -110,9 +110,9 @@ class WorkerDaemon::Impl {
 
  private:
   StageHostOptions HostOptions();
-  // Sets the session that Stop cancels; false if Stop came first.
-  bool Begin(WorkerSession* session) ABSL_LOCKS_EXCLUDED(mu_);
-  void End() ABSL_LOCKS_EXCLUDED(mu_);
+  // Each is false if Stop was called.
+  bool Begin(WorkerSession* session) ABSL_LOCKS_EXCLUDED(mu_);  // Stop will cancel it
+  bool End() ABSL_LOCKS_EXCLUDED(mu_);
   bool Pause(absl::Duration pause) ABSL_LOCKS_EXCLUDED(mu_);
 
   Mutex mu_;
@@ -129,7 +129,7 @@ absl::Status WorkerDaemon::Impl::Run() {
     WorkerSession session(options.coordinator, registration, HostOptions());
     if (!Begin(&session)) return absl::OkStatus();
     const absl::Status status = session.Run();
-    End();
+    if (!End()) return absl::OkStatus();
     if (session.welcomed()) {
       pause = kFirstPause;
       name_taken_since = absl::InfiniteFuture();
@@ -167,12 +167,12 @@ bool WorkerDaemon::Impl::Begin(WorkerSession* session) {
   return !stop_;
 }
 
-void WorkerDaemon::Impl::End() {
+bool WorkerDaemon::Impl::End() {
   MutexLock lock(mu_);
   session_ = nullptr;
+  return !stop_;
 }
 
-// Waits; false if Stop was called.
 bool WorkerDaemon::Impl::Pause(absl::Duration pause) {
   const absl::Time end = MonotonicNow() + pause;
   MutexLock lock(mu_);
@@ -223,9 +223,9 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
       .memory_bytes = options.memory_bytes == 0 ? topology.memory_bytes : options.memory_bytes,
       .weights_per_second = weights_per_second};
   LogInfo("machine: ", topology.ToString());
-  LogInfo("took cpus ", impl->registration.cpuset, " (", threads, " threads), kernels ",
-          impl->registration.isa, ", measured ", absl::StrFormat("%.1f", weights_per_second * 1e-9),
-          " G weights/s");
+  LogInfo("took cpus ", impl->registration.cpuset, " (", threads,
+          threads == 1 ? " thread" : " threads", "), kernels ", impl->registration.isa,
+          ", measured ", absl::StrFormat("%.1f", weights_per_second * 1e-9), " G weights/s");
   LogInfo("frames come in at ", advertised);
   return std::unique_ptr<WorkerDaemon>(new WorkerDaemon(std::move(impl)));
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "cluster/manifest.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
