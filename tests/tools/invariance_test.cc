@@ -30,7 +30,7 @@ struct Variant {
 // Greedy and seeded, short prompts and one of several pages and chunks.
 std::vector<GenerationRequest> Requests(const Tokenizer& tokenizer) {
   std::string story = "Once upon a time";
-  while (story.size() < 90) story += ", and then once more";
+  while (tokenizer.Encode(story).size() < 90) story += ", and then once more";
   std::vector<GenerationRequest> requests;
   for (const std::string& prompt : {std::string("It was"), story, std::string("x"), story}) {
     GenerationRequest& request = requests.emplace_back();
