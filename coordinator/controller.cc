@@ -98,9 +98,9 @@ void Controller::Step(const MembershipEvent& event) {
 }
 
 void Controller::Shutdown() {
+  SetPipeline(std::nullopt);
   options_.engine->StopPipeline(absl::UnavailableError("the coordinator shut down"));
   options_.receiver->Refuse();
-  SetPipeline(std::nullopt);
   std::vector<std::shared_ptr<WorkerStream>> streams;
   {
     MutexLock lock(mu_);
@@ -153,10 +153,11 @@ void Controller::Do(const PipelineUp& action) {
   SetPipeline(pipeline);
 }
 
+// Whoever asks for health after a request has failed must not be told that all is well.
 void Controller::Do(const PipelineDown& action) {
+  SetPipeline(std::nullopt);
   options_.engine->StopPipeline(action.reason);
   options_.receiver->Refuse();
-  SetPipeline(std::nullopt);
 }
 
 void Controller::Do(const Note& action) { LogInfo(action.text); }

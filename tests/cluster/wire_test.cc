@@ -170,12 +170,19 @@ TEST(WireTest, OtherWorkerMessagesOutOfRangeAreRefused) {
       StageReady{3, kDigest, std::string(64, 'A'), 0},
       StageCommitted{0},
       StageFailed{3, absl::OkStatus()},
-      StageFailed{3, absl::Status(static_cast<absl::StatusCode>(17), "x")},
   };
   for (const WorkerMessage& message : cases) {
     const v1::WorkerMessage proto = ToProto(message);
     EXPECT_EQ(FromProto(proto).status().code(), absl::StatusCode::kInvalidArgument)
         << proto.ShortDebugString();
+  }
+}
+
+TEST(WireTest, AFailureHasACodeThatIsOne) {
+  v1::WorkerMessage proto = ToProto(WorkerMessage(StageFailed{3, absl::UnknownError("x")}));
+  for (const int code : {-1, 0, 17, 1 << 30}) {
+    proto.mutable_stage_failed()->set_code(code);
+    EXPECT_FALSE(FromProto(proto).ok()) << code;
   }
 }
 

@@ -197,7 +197,7 @@ TEST_F(CoordinatorTest, BadRequestsAreRefusedByName) {
       {"tokens", [](auto& r) { r.mutable_tokens()->add_ids(320); }},
       {"tokens", [](auto& r) { r.mutable_tokens()->add_ids(0xFFFFFFFF); }},
       {"prompt", [](auto& r) { r.mutable_tokens(); }},
-      {"256", [](auto& r) { r.set_prompt(std::string(1000, 'x')); }},  // the context
+      {"context", [](auto& r) { r.set_prompt(std::string(1000, 'x')); }},
       {"bytes", [](auto& r) { r.set_prompt(std::string(5 << 20, 'x')); }},
   };
   for (const Case& bad : cases) {
@@ -310,8 +310,7 @@ TEST_F(CoordinatorTest, ASpareTakesThePlaceOfALostWorker) {
   const std::vector<uint32_t> tokens = client_->Generate(RequestFor("Once", 30)).tokens;
   AddWorker("spare");
   workers_[0]->Stop();
-  ASSERT_TRUE(client_->WaitUntilServing());
-  // The health watch may have seen the old pipeline: a request says UNAVAILABLE until the new one.
+  // Until the loss is noticed the old pipeline looks well, and a request may still be lost with it.
   Generated again;
   do {
     ASSERT_TRUE(client_->WaitUntilServing());
