@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Progress on stderr: a bar that redraws itself on a terminal, a line each tenth elsewhere.
+// Progress on stderr: a bar that redraws itself on a terminal, a line each tenth elsewhere. Nothing
+// for what ends within a second.
 #ifndef TERN_TOOLS_PROGRESS_H_
 #define TERN_TOOLS_PROGRESS_H_
 
 #include <string>
+
+#include "absl/time/time.h"
 
 namespace tern {
 
@@ -21,6 +24,7 @@ class ProgressBar {
  private:
   const std::string label_;
   const bool terminal_;
+  const absl::Time begin_;
   int drawn_percent_ = -1;
 };
 

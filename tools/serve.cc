@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // `tern serve`: the coordinator of a cluster.
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
@@ -25,13 +27,17 @@ struct ServeFlags {
   std::string port_file;
 };
 
-// The file appears complete, or not at all.
+// The file appears complete, or not at all; a pipe that is there already is written to.
 absl::Status WritePortFile(const std::string& path, uint16_t port) {
-  const std::string part = path + ".part";
+  std::error_code none;
+  const bool is_pipe = std::filesystem::is_fifo(path, none);
+  const std::string part = is_pipe ? path : path + ".part";
   std::ofstream file(part);
   file << port << "\n";
   file.close();
-  if (file.good() && std::rename(part.c_str(), path.c_str()) == 0) return absl::OkStatus();
+  if (file.good() && (is_pipe || std::rename(part.c_str(), path.c_str()) == 0)) {
+    return absl::OkStatus();
+  }
   return absl::UnknownError(absl::StrCat("--port-file ", path, ": cannot be written"));
 }
 
