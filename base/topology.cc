@@ -2,6 +2,7 @@
 #include "base/topology.h"
 
 #include <hwloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -58,6 +59,17 @@ Core MakeCore(hwloc_obj_t object) {
   const int node = object->nodeset == nullptr ? -1 : hwloc_bitmap_first(object->nodeset);
   core.numa_node = std::max(0, node);
   return core;
+}
+
+// Of the real machine as the kernel counts it: a virtual machine whose memory was resized after
+// boot tells hwloc the size of its NUMA nodes at boot.
+uint64_t MemoryBytes(hwloc_topology_t topology) {
+  if (hwloc_topology_is_thissystem(topology)) {
+    const long pages = sysconf(_SC_PHYS_PAGES);
+    const long page_bytes = sysconf(_SC_PAGESIZE);
+    if (pages > 0 && page_bytes > 0) return static_cast<uint64_t>(pages) * page_bytes;
+  }
+  return hwloc_get_root_obj(topology)->total_memory;
 }
 
 uint64_t L3Bytes(hwloc_topology_t topology) {
@@ -122,7 +134,7 @@ absl::StatusOr<Topology> DetectTopology() {
     if (!result.cores.empty()) break;
   }
   if (result.cores.empty()) return absl::InternalError("hwloc: no core is allowed");
-  result.memory_bytes = hwloc_get_root_obj(hwloc.get())->total_memory;
+  result.memory_bytes = MemoryBytes(hwloc.get());
   const uint64_t limit = ControlGroupMemoryLimit();
   if (limit != 0) result.memory_bytes = std::min(result.memory_bytes, limit);
   result.l3_bytes = L3Bytes(hwloc.get());

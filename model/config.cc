@@ -17,6 +17,8 @@ constexpr uint32_t kMaxVocab = 1 << 24;
 constexpr uint32_t kMaxLayers = 1 << 12;
 constexpr uint32_t kMaxHeadDim = 1 << 10;
 constexpr uint32_t kMaxContext = 1 << 20;
+// Rotary tables hold context * head_dim floats, which every stage allocates: at most 1 GiB.
+constexpr uint64_t kMaxRopeElements = uint64_t{1} << 28;
 
 absl::Status CheckRange(const char* field, uint32_t value, uint32_t most) {
   if (value >= 1 && value <= most) return absl::OkStatus();
@@ -56,6 +58,13 @@ absl::Status CheckHeads(const ModelConfig& config) {
   return absl::OkStatus();
 }
 
+absl::Status CheckRopeTables(const ModelConfig& config) {
+  if (uint64_t{config.context} * config.head_dim <= kMaxRopeElements) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("context: found ", config.context, ", want at most ",
+                   kMaxRopeElements / config.head_dim, " with a head_dim of ", config.head_dim));
+}
+
 TensorInfo Info(std::string name, TensorType type, std::vector<uint64_t> shape) {
   const absl::StatusOr<uint64_t> bytes = TensorBytes(type, shape);
   TERN_CHECK(bytes.ok());  // Validate has seen the shape
@@ -83,6 +92,7 @@ absl::Status Validate(const ModelConfig& config) {
       CheckMultiple("ffn_dim", config.ffn_dim, kI2SBlockCols),
       CheckMultiple("head_dim", config.head_dim, 2),
       CheckHeads(config),
+      CheckRopeTables(config),
       CheckMultiple("kv_dim", config.kv_dim(), kT2R16Rows),
   });
 }
