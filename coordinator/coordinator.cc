@@ -63,6 +63,7 @@ class Coordinator::Impl {
   ~Impl();
 
  private:
+  absl::Status StartServer(const Address& listen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ControllerOptions ControllerSetup(const CoordinatorOptions& options);
   void OnPipeline(const std::optional<Pipeline>& pipeline) ABSL_LOCKS_EXCLUDED(mu_);
   // Tells the health service: of the whole, and of the service that needs a pipeline.
@@ -109,6 +110,11 @@ absl::Status Coordinator::Impl::Start(const CoordinatorOptions& options, const A
                                              .manifest = &manifest_,
                                              .pipeline = [this] { return controller_->pipeline(); },
                                              .draining = &draining_});
+  MutexLock lock(mu_);  // a pipeline that comes up meanwhile waits for the address
+  return StartServer(listen);
+}
+
+absl::Status Coordinator::Impl::StartServer(const Address& listen) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   TERN_ASSIGN_OR_RETURN(
