@@ -9,7 +9,6 @@
 #include <limits>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -340,7 +339,6 @@ TEST_F(EngineTest, WaitIdleGivesUp) {
 // A listener may start the next request from within OnFinish, or cancel from within OnToken.
 TEST_F(EngineTest, ListenersMayCallTheEngine) {
   Start();
-  std::optional<RequestId> id;
   const auto recorder = std::make_shared<Recorder>([&](size_t tokens) {
     if (tokens == 3) engine_->Cancel(1);
   });

@@ -50,7 +50,7 @@ class Recorder final : public GenerationListener {
     outcome_.text += tail;
     outcome_.tail = tail;
     outcome_.reason = reason;
-    outcome_.status = status;
+    outcome_.status = Unshared(status);
     outcome_.stats = stats;
     ++outcome_.finished;
     finished_.NotifyAll();
@@ -60,15 +60,26 @@ class Recorder final : public GenerationListener {
   Outcome Wait() ABSL_LOCKS_EXCLUDED(mu_) {
     MutexLock lock(mu_);
     while (outcome_.finished == 0) finished_.Wait(mu_);
-    return outcome_;
+    return Copy();
   }
   // What has been heard so far.
   Outcome Now() ABSL_LOCKS_EXCLUDED(mu_) {
     MutexLock lock(mu_);
-    return outcome_;
+    return Copy();
   }
 
  private:
+  // Copies of a status share a reference count, whose last decrement is in the system's Abseil,
+  // where thread sanitizer does not see it.
+  static absl::Status Unshared(const absl::Status& status) {
+    return absl::Status(status.code(), status.message());
+  }
+  Outcome Copy() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Outcome copy = outcome_;
+    copy.status = Unshared(outcome_.status);
+    return copy;
+  }
+
   const std::function<void(size_t)> on_token_;
   Mutex mu_;
   CondVar finished_;
