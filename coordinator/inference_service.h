@@ -30,8 +30,8 @@ struct InferenceOptions {
 };
 
 // What a client costs is bounded, even one that does not read: a request of more than
-// kMaxRequestBytes is refused; one whose client is kMaxUnreadResponses behind, beyond what gRPC
-// itself buffers, loses them and ends with RESOURCE_EXHAUSTED; and there are at most
+// kMaxRequestBytes is refused; one whose client is kMaxUnreadResponses behind, beyond what its own
+// gRPC buffers, loses them and ends with RESOURCE_EXHAUSTED; and there are at most
 // kMaxOpenRequests streams, whether they generate or only wait to be read.
 inline constexpr size_t kMaxRequestBytes = 4 << 20;
 inline constexpr size_t kMaxUnreadResponses = 256;

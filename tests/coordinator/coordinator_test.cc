@@ -3,6 +3,7 @@
 // chooses: what clients and workers can expect of tern.v1.
 #include "coordinator/coordinator.h"
 
+#include <grpcpp/generic/generic_stub.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -348,6 +349,37 @@ TEST_F(CoordinatorTest, DrainingRefusesWhatIsNew) {
   const Generated generated = client_->Generate(RequestFor("Once", 3));
   EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(generated.status.error_message(), HasSubstr("shutting down"));
+}
+
+TEST_F(CoordinatorTest, ReflectionListsTheServices) {
+  Serve(1);
+  grpc::GenericStub stub(client_->channel);
+  grpc::ClientContext context;
+  context.set_deadline(TestDeadline());
+  grpc::CompletionQueue queue;
+  void* tag = nullptr;
+  bool ok = false;
+  const auto stream = stub.PrepareCall(
+      &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  stream->StartCall(nullptr);
+  queue.Next(&tag, &ok);
+  const grpc::Slice list_services(std::string("\x3a\0", 2));  // field 7, an empty string
+  stream->WriteLast(grpc::ByteBuffer(&list_services, 1), {}, nullptr);
+  queue.Next(&tag, &ok);
+  grpc::ByteBuffer reply;
+  stream->Read(&reply, nullptr);
+  queue.Next(&tag, &ok);
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  queue.Next(&tag, &ok);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  grpc::Slice bytes;
+  ASSERT_TRUE(reply.DumpToSingleSlice(&bytes).ok());
+  const std::string names(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
+  for (const char* name :
+       {"tern.v1.Inference", "tern.v1.Cluster", "tern.v1.Stage", "grpc.health.v1.Health"}) {
+    EXPECT_THAT(names, HasSubstr(name));
+  }
 }
 
 TEST_F(CoordinatorTest, OptionsThatCannotBeAreRefused) {

@@ -158,6 +158,28 @@ TEST_F(ClusterTest, ARunningRequestIsFinishedBeforeTheCoordinatorStops) {
   EXPECT_EQ(serve_->Wait(), 0);
 }
 
+TEST_F(ClusterTest, AClientThatDoesNotReadIsCutOff) {
+  ServeWithWorkers();
+  v1::GenerateRequest request = RequestFor("Once", kEndless);
+  request.mutable_sampling()->set_logprobs(20);  // for large messages
+  // A client whose gRPC reads little ahead for it.
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16 << 10);
+  const auto inference = v1::Inference::NewStub(
+      grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
+  grpc::ClientContext context;
+  context.set_deadline(TestDeadline());
+  const auto reader = inference->Generate(&context, request);
+  v1::GenerateResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  // Both take part in every step: this one sees to it that the other is far ahead of its client.
+  EXPECT_THAT(client_->Generate(RequestFor("Once", 2000)).tokens, SizeIs(2000));
+  while (reader->Read(&response)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
 TEST_F(ClusterTest, WorkersWaitForACoordinatorThatIsNotThereYet) {
   Serve();
   const std::string address = address_;
