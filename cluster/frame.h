@@ -22,9 +22,9 @@ struct Segment {
   uint32_t rows = 0;
   uint32_t reserve_tokens = 0;  // most tokens the sequence will ever hold: pages are reserved for
                                 // it on its first segment
-  bool sample = false;       // the last stage samples a token after the last row
-  bool want_logits = false;  // and returns the logits with it
-  SamplingParams sampling;   // meaningful where `sample`
+  bool sample = false;          // the last stage samples a token after the last row
+  bool want_logits = false;     // and returns the logits with it
+  SamplingParams sampling;      // meaningful where `sample`
 };
 
 // One micro-batch. Sequences of steps that are in flight together are disjoint, except that

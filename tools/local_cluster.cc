@@ -56,6 +56,20 @@ uint64_t KvPages(const ModelConfig& config, const LocalClusterOptions& options) 
   return KvPagesFor(std::max<uint64_t>(options.kv_tokens, config.context));
 }
 
+absl::Status CheckMemory(const ModelConfig& config, const std::vector<LayerRange>& layers,
+                         const LocalClusterOptions& options) {
+  uint64_t needed = 0;
+  for (const LayerRange& range : layers) {
+    needed += WeightBytes(config, range);
+    needed += KvPages(config, options) * KvPageBytes(config, range.size(), options.kv_type);
+  }
+  if (options.memory_bytes == 0 || needed <= options.memory_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "memory: weights and KV cache need ", needed, " bytes, found ", options.memory_bytes,
+      " to use; spread the model over several machines with "
+      "tern serve"));
+}
+
 absl::Status CheckOptions(const LocalClusterOptions& options) {
   if (options.prefill_chunk == 0 || options.max_rows == 0 || options.max_queue == 0) {
     return absl::InvalidArgumentError("prefill_chunk, max_rows, max_queue: want at least 1");
@@ -106,6 +120,7 @@ LocalCluster::~LocalCluster() {
 absl::Status LocalCluster::Start(const LocalClusterOptions& options) {
   TERN_ASSIGN_OR_RETURN(const Kernels kernels, ChooseKernels(options.isa));
   TERN_ASSIGN_OR_RETURN(const std::vector<LayerRange> layers, SplitLayers(config_, options));
+  TERN_RETURN_IF_ERROR(CheckMemory(config_, layers, options));
   TERN_ASSIGN_OR_RETURN(results_, transport_.Listen(kResults, [this](Frame frame) {
     engine_->OnFrame(std::move(frame));
   }));

@@ -31,6 +31,7 @@ struct LocalClusterOptions {
   uint32_t prefill_chunk = 64;
   uint32_t max_rows = 256;
   uint32_t max_queue = 1024;
+  uint64_t memory_bytes = 0;            // that weights and KV cache may take; 0: not checked
   std::function<void(float)> progress;  // of loading, in [0, 1]; may be empty
 };
 
@@ -38,7 +39,8 @@ struct LocalClusterOptions {
 class LocalCluster {
  public:
   // Loads the GGUF model at `path` and starts the pipeline. INVALID_ARGUMENT for options that do
-  // not fit the model; errors of the file, the kernels and the stages.
+  // not fit the model, RESOURCE_EXHAUSTED if it needs more than memory_bytes; errors of the file,
+  // the kernels and the stages.
   static absl::StatusOr<std::unique_ptr<LocalCluster>> Open(const std::string& path,
                                                             const LocalClusterOptions& options);
 

@@ -26,6 +26,7 @@ struct RunFlags {
   uint32_t stages = 1;
   size_t threads = 0;
   std::string cpuset = "auto";
+  uint64_t memory_bytes = 0;
   std::string kernel;
   std::string kv = "f16";
   bool echo = false;
@@ -83,6 +84,9 @@ absl::StatusOr<LocalClusterOptions> ClusterOptions(const RunFlags& flags, Progre
   options.progress = [bar](float share) { bar->Update(share); };
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
   TERN_ASSIGN_OR_RETURN(options.cpus, ParseCpuset(flags.cpuset, topology));
+  // Nine tenths, so that the rest of the machine can breathe.
+  options.memory_bytes =
+      flags.memory_bytes != 0 ? flags.memory_bytes : topology.memory_bytes / 10 * 9;
   const size_t cpus = options.cpus.empty() ? topology.cores.size() : options.cpus.size();
   const size_t share = flags.stages == 0 ? 1 : cpus / flags.stages;
   options.threads = flags.threads != 0 ? flags.threads : std::max<size_t>(1, share);
@@ -137,6 +141,11 @@ void AddRun(CLI::App& app, absl::Status& status) {
   command->add_option("--threads", flags->threads, "Of each stage; 0 shares out the cpuset")
       ->capture_default_str();
   command->add_option("--cpuset", flags->cpuset, "auto, none, part:K/N, or a list such as 0-3,6")
+      ->capture_default_str();
+  command
+      ->add_option("--memory", flags->memory_bytes,
+                   "Bytes that weights and KV cache may take; 0: 90 % of the machine's")
+      ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   command->add_option("--kernel", flags->kernel,
                       "Force an instruction set: portable, avx2, avx512vnni");

@@ -35,17 +35,14 @@ install_packages() {
   fi
 }
 
-# build PRESET [TARGET...] -- [CMAKE_ARGUMENT...]: configures build/PRESET if need be and builds.
+# build PRESET [TARGET]: configures build/PRESET if need be and builds.
 build() {
-  local preset=$1 targets=() log
-  shift
-  while (($#)) && [ "$1" != -- ]; do targets+=(--target "$1"); shift; done
-  (($#)) && shift
+  local preset=$1 log
   mkdir -p "build/$preset"
   log=build/$preset/configure.log
   if [ ! -f "build/$preset/build.ninja" ]; then
     say "Configuring build/$preset"
-    cmake --preset "$preset" "$@" >"$log" 2>&1 || { cat "$log" >&2; return 1; }
+    cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; return 1; }
   fi
-  cmake --build "build/$preset" "${targets[@]}" >&2
+  cmake --build "build/$preset" --target "${2-all}" >&2
 }

@@ -53,6 +53,10 @@ refuse "bitnet-b9.99" "$tern" run "$scratch/architecture.gguf" -p x
 yes "It is a truth" | head -c 100000 >"$scratch/long.txt"
 refuse "context" bash -c "'$tern' run '$model' -p - <'$scratch/long.txt'"
 
+# A model that does not fit.
+refuse "memory" "$tern" run "$model" -p x --memory 1MiB
+refuse "stages" "$tern" run "$model" -p x --stages 7
+
 # Synthetic models.
 refuse "9000B" "$tern" synth --shape 9000B --out "$scratch/x.gguf"
 refuse "no-such-dir" "$tern" synth --shape tiny --out "$scratch/no-such-dir/x.gguf"
