@@ -50,14 +50,6 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(const v1::TokenList& proto,
   return tokens;
 }
 
-std::vector<TokenId> PromptTokens(const std::string& text, const Tokenizer& tokenizer) {
-  std::vector<TokenId> tokens;
-  if (tokenizer.add_bos() && tokenizer.bos().has_value()) tokens.push_back(*tokenizer.bos());
-  const std::vector<TokenId> encoded = tokenizer.Encode(text);
-  tokens.insert(tokens.end(), encoded.begin(), encoded.end());
-  return tokens;
-}
-
 }  // namespace
 
 absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& proto,
@@ -66,7 +58,7 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& proto,
   if (proto.has_tokens()) {
     TERN_ASSIGN_OR_RETURN(prompt, PromptTokens(proto.tokens(), tokenizer));
   } else {
-    prompt = PromptTokens(proto.prompt(), tokenizer);
+    prompt = EncodePrompt(tokenizer, proto.prompt());
   }
   return MakeRequest(std::move(prompt), proto.sampling(), proto.limits(), tokenizer, fresh_seed);
 }

@@ -32,6 +32,12 @@ std::string Heading(std::string role) {
 
 }  // namespace
 
+std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, const std::string& text) {
+  std::vector<TokenId> ids = tokenizer.Encode(text);
+  if (tokenizer.add_bos()) ids.insert(ids.begin(), *tokenizer.bos());
+  return ids;
+}
+
 absl::StatusOr<std::vector<TokenId>> ApplyChatTemplate(const Tokenizer& tokenizer,
                                                        const std::vector<ChatMessage>& messages) {
   const absl::Status checked = CheckMessages(messages);

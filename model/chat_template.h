@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How a conversation becomes a prompt.
+// How a text or a conversation becomes a prompt.
 #ifndef TERN_MODEL_CHAT_TEMPLATE_H_
 #define TERN_MODEL_CHAT_TEMPLATE_H_
 
@@ -10,6 +10,9 @@
 #include "model/tokenizer.h"
 
 namespace tern {
+
+// Token ids of a plain text, with bos before them where the tokenizer wants it.
+std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, const std::string& text);
 
 struct ChatMessage {
   std::string role;  // "system", "user" or "assistant"

@@ -7,15 +7,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/grpc_util.h"
 #include "proto/health.grpc.pb.h"
 #include "proto/inference.grpc.pb.h"
 
 namespace tern {
 namespace {
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
 
 void FillRequest(const GenerationFlags& flags, v1::Sampling* sampling, v1::Limits* limits) {
   sampling->set_temperature(flags.sampling.temperature);

@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/topology.h"
+#include "model/chat_template.h"
 #include "tools/commands.h"
 #include "tools/generation_flags.h"
 #include "tools/local_cluster.h"
@@ -96,10 +97,7 @@ absl::StatusOr<LocalClusterOptions> ClusterOptions(const RunFlags& flags, Progre
 absl::StatusOr<GenerationRequest> MakeRequest(const std::string& prompt, const Tokenizer& tokenizer,
                                               const RunFlags& flags) {
   GenerationRequest request;
-  request.prompt = tokenizer.Encode(prompt);
-  if (tokenizer.add_bos() && tokenizer.bos().has_value()) {
-    request.prompt.insert(request.prompt.begin(), *tokenizer.bos());
-  }
+  request.prompt = EncodePrompt(tokenizer, prompt);
   request.max_tokens = flags.generation.max_tokens;
   request.sampling = flags.generation.sampling;
   request.sampling.seed =
