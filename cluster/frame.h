@@ -11,7 +11,7 @@
 #include "base/aligned_buffer.h"
 #include "model/kv_cache.h"
 #include "model/sampler.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 namespace tern {
 

@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "cluster/messages.h"
-#include "model/tensor.h"
+#include "formats/tensor.h"
 #include "model/transformer.h"
 
 namespace tern {

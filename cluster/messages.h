@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "cluster/frame.h"
+#include "formats/tensor.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
-#include "model/tensor.h"
 #include "model/transformer.h"
 
 namespace tern {

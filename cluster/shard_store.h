@@ -14,8 +14,8 @@
 #include "absl/status/statusor.h"
 #include "cluster/messages.h"
 #include "cluster/tensor_cache.h"
-#include "model/gguf.h"
-#include "model/tensor.h"
+#include "formats/gguf.h"
+#include "formats/tensor.h"
 
 namespace tern {
 

@@ -7,7 +7,7 @@
 
 #include "cluster/messages.h"
 #include "coordinator/controller.h"
-#include "model/tensor.h"
+#include "formats/tensor.h"
 
 namespace grpc {
 class Service;

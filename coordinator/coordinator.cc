@@ -25,9 +25,10 @@
 #include "coordinator/controller.h"
 #include "coordinator/engine.h"
 #include "coordinator/inference_service.h"
-#include "model/gguf.h"
-#include "model/tokenizer.h"
+#include "formats/gguf.h"
+#include "model/gguf_config.h"
 #include "model/transformer.h"
+#include "text/tokenizer.h"
 
 namespace tern {
 namespace {

@@ -11,7 +11,7 @@
 #include "cluster/transport.h"
 #include "coordinator/request.h"
 #include "coordinator/scheduler.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 namespace tern {
 

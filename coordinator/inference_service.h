@@ -11,7 +11,7 @@
 #include "cluster/membership.h"
 #include "cluster/messages.h"
 #include "coordinator/engine.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 namespace grpc {
 class Service;

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "model/chat_template.h"
+#include "text/chat_template.h"
 
 namespace tern {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "coordinator/request.h"
-#include "model/tokenizer.h"
 #include "proto/inference.pb.h"
+#include "text/tokenizer.h"
 
 namespace tern {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From a GGUF file's metadata and tensors to a model's shape.
+#include "model/gguf_config.h"
+
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -8,7 +9,6 @@
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "kernels/packing.h"
-#include "model/gguf.h"
 
 namespace tern {
 namespace {

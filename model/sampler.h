@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 namespace tern {
 

@@ -11,8 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "formats/gguf_writer.h"
 #include "kernels/packing.h"
-#include "model/gguf_writer.h"
 #include "model/synth_vocabulary.h"
 
 namespace tern {
@@ -101,8 +101,9 @@ class WeightFiller {
         return FillHalves(tensor, random);
       case TensorType::kF32:
         return FillNorm(tensor, random);
+      default:
+        return absl::InternalError("no such tensor type");
     }
-    return absl::InternalError("no such tensor type");
   }
 
  private:

@@ -2,7 +2,7 @@
 #include "model/synth_vocabulary.h"
 
 #include "absl/strings/str_cat.h"
-#include "model/byte_alphabet.h"
+#include "text/byte_alphabet.h"
 
 namespace tern {
 namespace {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "model/gguf.h"
+#include "formats/gguf.h"
 
 namespace tern {
 

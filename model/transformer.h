@@ -12,11 +12,11 @@
 
 #include "absl/status/statusor.h"
 #include "base/thread_pool.h"
+#include "formats/tensor.h"
 #include "kernels/registry.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
-#include "model/tensor.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 namespace tern {
 

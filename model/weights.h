@@ -10,9 +10,9 @@
 #include "absl/status/statusor.h"
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
+#include "formats/tensor.h"
 #include "model/config.h"
 #include "model/layer.h"
-#include "model/tensor.h"
 #include "model/transformer.h"
 
 namespace tern {

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "model/chat_template.h"
+#include "text/chat_template.h"
 #include "tools/generation_flags.h"
 
 namespace tern {

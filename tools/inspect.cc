@@ -17,8 +17,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "formats/gguf.h"
 #include "kernels/packing.h"
-#include "model/gguf.h"
+#include "model/gguf_config.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
 

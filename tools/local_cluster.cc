@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "kernels/registry.h"
+#include "model/gguf_config.h"
 
 namespace tern {
 namespace {

@@ -14,8 +14,8 @@
 #include "base/thread_pool.h"
 #include "cluster/inproc_transport.h"
 #include "coordinator/engine.h"
-#include "model/gguf.h"
-#include "model/tokenizer.h"
+#include "formats/gguf.h"
+#include "text/tokenizer.h"
 #include "worker/stage_runner.h"
 
 namespace tern {

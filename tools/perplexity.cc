@@ -13,8 +13,9 @@
 #include "base/mapped_file.h"
 #include "base/status_macros.h"
 #include "base/topology.h"
-#include "model/gguf.h"
-#include "model/tokenizer.h"
+#include "formats/gguf.h"
+#include "model/gguf_config.h"
+#include "text/tokenizer.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
 

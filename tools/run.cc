@@ -12,7 +12,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/topology.h"
-#include "model/chat_template.h"
+#include "text/chat_template.h"
 #include "tools/commands.h"
 #include "tools/generation_flags.h"
 #include "tools/local_cluster.h"

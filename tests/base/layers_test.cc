@@ -15,13 +15,17 @@ namespace {
 const std::map<std::string, std::vector<std::string>> kMayInclude = {
     {"base", {}},
     {"kernels", {"base"}},
-    {"model", {"base", "kernels"}},
-    {"partition", {"base", "kernels", "model"}},
-    {"cluster", {"base", "kernels", "model", "partition", "proto"}},
-    {"worker", {"base", "kernels", "model", "partition", "cluster", "proto"}},
-    {"coordinator", {"base", "kernels", "model", "partition", "cluster", "proto"}},
+    {"formats", {"base", "kernels"}},
+    {"text", {"base", "formats"}},
+    {"model", {"base", "kernels", "formats", "text"}},
+    {"partition", {"base", "kernels", "formats", "text", "model"}},
+    {"cluster", {"base", "kernels", "formats", "text", "model", "partition", "proto"}},
+    {"worker", {"base", "kernels", "formats", "text", "model", "partition", "cluster", "proto"}},
+    {"coordinator",
+     {"base", "kernels", "formats", "text", "model", "partition", "cluster", "proto"}},
     {"tools",
-     {"base", "kernels", "model", "partition", "cluster", "proto", "worker", "coordinator"}},
+     {"base", "kernels", "formats", "text", "model", "partition", "cluster", "proto", "worker",
+      "coordinator"}},
 };
 
 // The first folder of `#include "folder/..."`, or "" for any other line.

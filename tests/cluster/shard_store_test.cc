@@ -15,9 +15,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/sha256.h"
 #include "cluster/manifest.h"
+#include "formats/gguf.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "model/gguf.h"
+#include "model/gguf_config.h"
 #include "tests/support/tiny_model.h"
 
 namespace tern {

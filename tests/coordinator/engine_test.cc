@@ -14,9 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "formats/gguf.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "model/gguf.h"
 #include "tests/support/recorder.h"
 #include "tests/support/tiny_model.h"
 

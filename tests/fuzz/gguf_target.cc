@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The GGUF reader: whatever the bytes, it refuses them with a reason or gives views inside them.
 #include "base/log.h"
-#include "model/gguf.h"
+#include "formats/gguf.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace tern {

@@ -4,9 +4,10 @@
 
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "model/gguf.h"
-#include "model/tokenizer.h"
+#include "formats/gguf.h"
+#include "model/gguf_config.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "text/tokenizer.h"
 
 namespace tern {
 namespace {

@@ -3,10 +3,10 @@
 #include <string>
 
 #include "base/log.h"
-#include "model/gguf.h"
-#include "model/tokenizer.h"
-#include "model/utf8.h"
+#include "formats/gguf.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "text/tokenizer.h"
+#include "text/utf8.h"
 
 namespace tern {
 namespace {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // ReadModelConfig on a complete model and on models with one thing wrong.
+#include "model/gguf_config.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -9,9 +11,9 @@
 #include <functional>
 
 #include "absl/strings/str_cat.h"
+#include "formats/gguf.h"
+#include "formats/gguf_writer.h"
 #include "kernels/packing.h"
-#include "model/gguf.h"
-#include "model/gguf_writer.h"
 #include "model/synth.h"
 
 namespace tern {

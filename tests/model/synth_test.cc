@@ -11,9 +11,10 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "formats/gguf.h"
 #include "kernels/packing.h"
-#include "model/gguf.h"
-#include "model/tokenizer.h"
+#include "model/gguf_config.h"
+#include "text/tokenizer.h"
 
 namespace tern {
 namespace {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "formats/tensor.h"
 #include "model/config.h"
-#include "model/tensor.h"
 
 namespace tern {
 

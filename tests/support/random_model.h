@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "formats/tensor.h"
 #include "model/config.h"
-#include "model/tensor.h"
 
 namespace tern {
 

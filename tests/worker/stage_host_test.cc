@@ -11,9 +11,10 @@
 
 #include "cluster/inproc_transport.h"
 #include "cluster/manifest.h"
+#include "formats/gguf.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "model/gguf.h"
+#include "model/gguf_config.h"
 #include "tests/support/tiny_model.h"
 #include "worker/speed.h"
 
