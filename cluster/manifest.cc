@@ -10,16 +10,42 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
+#include "model/weights.h"
 
 namespace tern {
 namespace {
 
-std::string Describe(const TensorInfo& info) {
-  return absl::StrCat(TensorTypeName(info.type), " [", absl::StrJoin(info.shape, ", "), "]");
-}
-
 std::span<const uint8_t> AsBytes(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+// Everything that the forward pass reads, floats by their bits: no digit is lost, and every machine
+// writes them alike.
+std::string ConfigText(const ModelConfig& c) {
+  const auto bits = [](float x) { return absl::Hex(std::bit_cast<uint32_t>(x)); };
+  std::string text = absl::StrCat(
+      "tern-manifest 2\narchitecture ", c.architecture, "\nname ", c.name, "\nvocab ", c.vocab,
+      "\ndim ", c.dim, "\nffn_dim ", c.ffn_dim, "\nlayers ", c.layers, "\nheads ", c.heads,
+      "\nkv_heads ", c.kv_heads, "\nhead_dim ", c.head_dim, "\ncontext ", c.context);
+  absl::StrAppend(&text, "\nrope_theta ", bits(c.rope_theta), "\nnorm_eps ", bits(c.norm_eps),
+                  "\nactivation ", static_cast<int>(c.activation), "\nactivation_bits ",
+                  static_cast<int>(c.activation_bits), "\ngroup_cols ", c.group_cols, "\nnorms ",
+                  c.sub_norms, c.projection_norms, c.qk_norms, c.post_norms, "\nhead ", c.has_head,
+                  c.tied_head, "\ninterleaved_rope ", c.interleaved_rope);
+  absl::StrAppend(&text, "\nembedding_type ", static_cast<uint32_t>(c.embedding_type),
+                  "\nhead_type ", static_cast<uint32_t>(c.head_type), "\nembedding_scale ",
+                  bits(c.embedding_scale), "\nattention_scale ", bits(c.attention_scale));
+  absl::StrAppend(&text, "\nsliding_window ", c.sliding_window, " ", c.sliding_pattern, " ",
+                  bits(c.local_rope_theta), "\nrope_scaling ", static_cast<int>(c.rope_scaling),
+                  " ", bits(c.rope_factor), " ", c.rope_original_context);
+  absl::StrAppend(&text, "\nrotation ", c.rotation.block_cols, " ", c.rotation.embedding, " ",
+                  absl::StrJoin(c.rotation.weights, ","), "\n");
+  for (const auto& [width, signs] : c.rotation.signs) {
+    absl::StrAppend(&text, "signs ", width, " ");
+    for (const int8_t sign : signs) text.push_back(sign < 0 ? '-' : '+');
+    text.push_back('\n');
+  }
+  return text;
 }
 
 }  // namespace
@@ -28,47 +54,22 @@ bool SameTensor(const TensorInfo& a, const TensorInfo& b) {
   return a.name == b.name && a.type == b.type && a.shape == b.shape && a.bytes == b.bytes;
 }
 
-std::vector<TensorInfo> StageTensorInfos(const ModelConfig& config, LayerRange layers) {
-  const bool has_head = layers.end == config.layers;
-  std::vector<TensorInfo> infos;
-  if (layers.begin == 0 || has_head) infos.push_back(EmbeddingTensor(config));
-  for (uint32_t layer = layers.begin; layer < layers.end; ++layer) {
-    for (TensorInfo& info : LayerTensors(config, layer)) infos.push_back(std::move(info));
-  }
-  if (has_head) infos.push_back(OutputNormTensor(config));
-  return infos;
-}
-
 absl::StatusOr<ModelManifest> BuildManifest(const ModelConfig& config, const TensorSource& source,
                                             const std::function<void(float)>& progress) {
   ModelManifest manifest{.config = config, .tensors = {}, .digest = ""};
-  uint64_t total_bytes = 0;
-  std::vector<TensorInfo> infos = StageTensorInfos(config, {0, config.layers});
-  for (const TensorInfo& info : infos) total_bytes += info.bytes;
-  uint64_t done_bytes = 0;
-  for (TensorInfo& info : infos) {
-    TERN_ASSIGN_OR_RETURN(const TensorView view, source.Find(info.name));
-    if (!SameTensor(view.info, info)) {
-      return absl::DataLossError(absl::StrCat("tensor ", info.name, ": found ", Describe(view.info),
-                                              ", want ", Describe(info)));
-    }
-    done_bytes += info.bytes;
-    manifest.tensors.push_back({.info = std::move(info), .sha256 = Sha256Hex(view.data)});
-    if (progress) progress(static_cast<float>(done_bytes) / static_cast<float>(total_bytes));
+  const std::vector<TensorSpec> specs = StageTensorSpecs(config, {0, config.layers});
+  for (size_t done = 0; done < specs.size(); ++done) {
+    TERN_ASSIGN_OR_RETURN(const TensorView view, source.Find(specs[done].name));
+    TERN_RETURN_IF_ERROR(CheckTensor(config, specs[done], view.info));
+    manifest.tensors.push_back({.info = view.info, .sha256 = Sha256Hex(view.data)});
+    if (progress) progress(static_cast<float>(done + 1) / static_cast<float>(specs.size()));
   }
   manifest.digest = ManifestDigest(config, manifest.tensors);
   return manifest;
 }
 
 std::string ManifestDigest(const ModelConfig& config, const std::vector<TensorRef>& tensors) {
-  // Floats by their bits: no digit is lost, and every machine writes them alike.
-  std::string text =
-      absl::StrCat("tern-manifest 1\narchitecture ", config.architecture, "\nname ", config.name,
-                   "\nvocab ", config.vocab, "\ndim ", config.dim, "\nffn_dim ", config.ffn_dim,
-                   "\nlayers ", config.layers, "\nheads ", config.heads, "\nkv_heads ",
-                   config.kv_heads, "\nhead_dim ", config.head_dim, "\ncontext ", config.context);
-  absl::StrAppend(&text, "\nrope_theta ", absl::Hex(std::bit_cast<uint32_t>(config.rope_theta)),
-                  "\nnorm_eps ", absl::Hex(std::bit_cast<uint32_t>(config.norm_eps)), "\n");
+  std::string text = ConfigText(config);
   for (const TensorRef& tensor : tensors) {
     absl::StrAppend(&text, tensor.info.name, " ", tensor.sha256, "\n");
   }
@@ -79,8 +80,8 @@ std::vector<TensorRef> StageTensors(const ModelManifest& manifest, LayerRange la
   absl::flat_hash_map<std::string, const TensorRef*> by_name;
   for (const TensorRef& tensor : manifest.tensors) by_name[tensor.info.name] = &tensor;
   std::vector<TensorRef> tensors;
-  for (const TensorInfo& info : StageTensorInfos(manifest.config, layers)) {
-    const auto found = by_name.find(info.name);
+  for (const TensorSpec& spec : StageTensorSpecs(manifest.config, layers)) {
+    const auto found = by_name.find(spec.name);
     TERN_CHECK(found != by_name.end());  // a manifest has every tensor of its config
     tensors.push_back(*found->second);
   }

@@ -14,12 +14,8 @@
 
 namespace tern {
 
-// The tensors that a stage of these layers needs, in a fixed order: the embedding if it embeds or
-// has the (tied) head, its layers, the output norm if it has the head.
-std::vector<TensorInfo> StageTensorInfos(const ModelConfig& config, LayerRange layers);
-
 // Reads and hashes every tensor of the model. `progress`, if set, is called with the share done, in
-// [0, 1]. Errors of the source; DATA_LOSS for a tensor of another type or shape than `config` says.
+// [0, 1]. Errors of the source; DATA_LOSS for a tensor that CheckTensor refuses.
 absl::StatusOr<ModelManifest> BuildManifest(const ModelConfig& config, const TensorSource& source,
                                             const std::function<void(float)>& progress = {});
 
@@ -27,7 +23,8 @@ absl::StatusOr<ModelManifest> BuildManifest(const ModelConfig& config, const Ten
 // Digests): the manifest's name.
 std::string ManifestDigest(const ModelConfig& config, const std::vector<TensorRef>& tensors);
 
-// The tensors of `manifest` that a stage of these layers needs, in the order of StageTensorInfos.
+// The tensors of `manifest` that a stage of these layers needs, in the order of
+// StageTensorSpecs (model/weights.h).
 std::vector<TensorRef> StageTensors(const ModelManifest& manifest, LayerRange layers);
 
 // Whether two descriptions of a tensor agree in name, type, shape and size.

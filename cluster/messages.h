@@ -19,7 +19,7 @@ namespace tern {
 
 // Raised whenever frames or messages change their meaning. Peers of different numbers refuse each
 // other by name.
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 // A tensor and the digest of its stored bytes: content-addressed, wherever the bytes come from.
 struct TensorRef {

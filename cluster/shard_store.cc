@@ -28,7 +28,7 @@ absl::StatusOr<std::unique_ptr<ShardStore>> ShardStore::Gather(
     const std::function<bool()>& cancelled, const ShardProgress& progress) {
   std::unique_ptr<ShardStore> store(new ShardStore);
   for (const std::string& path : options.model_paths) {
-    absl::StatusOr<std::unique_ptr<GgufFile>> file = GgufFile::Open(path);
+    absl::StatusOr<std::unique_ptr<ModelFile>> file = ModelFile::Open(path);
     if (file.ok()) {
       store->files_.push_back(std::move(*file));
     } else if (!absl::IsNotFound(file.status())) {
@@ -62,8 +62,8 @@ absl::StatusOr<const char*> ShardStore::Add(const TensorRef& tensor, const Shard
 }
 
 bool ShardStore::AddFromFiles(const TensorRef& tensor) {
-  for (const std::unique_ptr<GgufFile>& file : files_) {
-    const absl::StatusOr<TensorView> view = file->Find(tensor.info.name);
+  for (const std::unique_ptr<ModelFile>& file : files_) {
+    const absl::StatusOr<TensorView> view = file->tensors().Find(tensor.info.name);
     if (!view.ok() || !SameTensor(view->info, tensor.info)) continue;
     if (Sha256Hex(view->data) != tensor.sha256) continue;
     tensors_[tensor.info.name] = *view;

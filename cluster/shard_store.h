@@ -14,8 +14,8 @@
 #include "absl/status/statusor.h"
 #include "cluster/messages.h"
 #include "cluster/tensor_cache.h"
-#include "formats/gguf.h"
 #include "formats/tensor.h"
+#include "model/model_file.h"
 
 namespace tern {
 
@@ -56,7 +56,7 @@ class ShardStore final : public TensorSource {
   bool AddFromFiles(const TensorRef& tensor);
   bool AddFromCache(const TensorRef& tensor, const TensorCache& cache);
 
-  std::vector<std::unique_ptr<GgufFile>> files_;
+  std::vector<std::unique_ptr<ModelFile>> files_;
   std::vector<std::unique_ptr<MappedFile>> cached_;
   absl::flat_hash_map<std::string, TensorView> tensors_;
   uint64_t bytes_fetched_ = 0;

@@ -12,64 +12,16 @@
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "cluster/address.h"
-#include "cluster/manifest.h"
+#include "cluster/config_wire.h"
+#include "cluster/wire_checks.h"
+#include "model/weights.h"
 
 namespace tern {
 namespace {
 
-constexpr size_t kMaxNameBytes = 256;
 constexpr size_t kMaxPathBytes = 4096;
-constexpr size_t kMaxReasonBytes = 64 << 10;
 constexpr uint64_t kMaxKvPages = uint64_t{1} << 32;  // page numbers are 32-bit
 constexpr uint64_t kMaxRows = 1 << 16;
-
-// --- Checks: each INVALID_ARGUMENT, naming the field ---
-
-absl::Status Refuse(const char* field, const std::string& found, const std::string& want) {
-  return absl::InvalidArgumentError(absl::StrCat(field, ": found ", found, ", want ", want));
-}
-
-// Text that will be printed.
-absl::Status CheckText(const char* field, const std::string& text, size_t max_bytes) {
-  if (text.size() > max_bytes) {
-    return Refuse(field, absl::StrCat(text.size(), " bytes"), absl::StrCat("at most ", max_bytes));
-  }
-  if (std::any_of(text.begin(), text.end(), absl::ascii_iscntrl)) {
-    return Refuse(field, "a control character", "printable text");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckName(const char* field, const std::string& text) {
-  if (text.empty()) return Refuse(field, "nothing", "text");
-  return CheckText(field, text, kMaxNameBytes);
-}
-
-absl::Status CheckSha256(const char* field, const std::string& text) {
-  if (IsSha256Hex(text)) return absl::OkStatus();
-  return Refuse(field, absl::StrCat(text.size(), " bytes"), "64 lower-case hexadecimal digits");
-}
-
-absl::Status CheckRange(const char* field, uint64_t value, uint64_t least, uint64_t most) {
-  if (value >= least && value <= most) return absl::OkStatus();
-  return Refuse(field, absl::StrCat(value), absl::StrCat("between ", least, " and ", most));
-}
-
-// `text` as CheckText lets it pass: error messages may quote anything.
-std::string Printable(absl::string_view text) {
-  std::string printable(text.substr(0, kMaxReasonBytes));
-  std::replace_if(printable.begin(), printable.end(), absl::ascii_iscntrl, ' ');
-  return printable;
-}
-
-absl::Status CheckEpoch(uint64_t epoch) {
-  return CheckRange("epoch", epoch, 1, std::numeric_limits<uint64_t>::max());
-}
-
-absl::Status CheckPeerAddress(const char* field, const std::string& text) {
-  TERN_ASSIGN_OR_RETURN(const Address address, ParseAddress(field, text));
-  return CheckRange(field, address.port, 1, 65535);
-}
 
 // --- Worker to coordinator ---
 
@@ -182,40 +134,6 @@ absl::StatusOr<WorkerMessage> Parse(const v1::Heartbeat& proto) {
 
 // --- Coordinator to worker ---
 
-void Fill(const ModelConfig& from, v1::Config& to) {
-  to.set_architecture(from.architecture);
-  to.set_name(from.name);
-  to.set_vocab(from.vocab);
-  to.set_dim(from.dim);
-  to.set_ffn_dim(from.ffn_dim);
-  to.set_layers(from.layers);
-  to.set_heads(from.heads);
-  to.set_kv_heads(from.kv_heads);
-  to.set_head_dim(from.head_dim);
-  to.set_context(from.context);
-  to.set_rope_theta(from.rope_theta);
-  to.set_norm_eps(from.norm_eps);
-}
-
-absl::StatusOr<ModelConfig> Parse(const v1::Config& proto) {
-  ModelConfig config{.architecture = proto.architecture(),
-                     .name = proto.name(),
-                     .vocab = proto.vocab(),
-                     .dim = proto.dim(),
-                     .ffn_dim = proto.ffn_dim(),
-                     .layers = proto.layers(),
-                     .heads = proto.heads(),
-                     .kv_heads = proto.kv_heads(),
-                     .head_dim = proto.head_dim(),
-                     .context = proto.context(),
-                     .rope_theta = proto.rope_theta(),
-                     .norm_eps = proto.norm_eps()};
-  TERN_RETURN_IF_ERROR(CheckName("architecture", config.architecture));
-  TERN_RETURN_IF_ERROR(CheckText("model name", config.name, kMaxNameBytes));
-  TERN_RETURN_IF_ERROR(Validate(config));
-  return config;
-}
-
 void Fill(const TensorRef& from, v1::TensorRef& to) {
   to.set_name(from.info.name);
   to.set_type(static_cast<uint32_t>(from.info.type));
@@ -224,9 +142,11 @@ void Fill(const TensorRef& from, v1::TensorRef& to) {
   to.set_sha256(from.sha256);
 }
 
-// The tensors must be just those that the layers need, in order: types, shapes and sizes follow.
+// The tensors must be just those that the layers need, in order; types within what the
+// configuration allows; sizes follow.
 absl::StatusOr<std::vector<TensorRef>> ParseTensors(const v1::PrepareStage& proto,
-                                                    std::vector<TensorInfo> wanted) {
+                                                    const PrepareStage& stage) {
+  const std::vector<TensorSpec> wanted = StageTensorSpecs(stage.config, stage.layers);
   if (static_cast<size_t>(proto.tensors_size()) != wanted.size()) {
     return Refuse("tensors", absl::StrCat(proto.tensors_size()), absl::StrCat(wanted.size()));
   }
@@ -234,16 +154,18 @@ absl::StatusOr<std::vector<TensorRef>> ParseTensors(const v1::PrepareStage& prot
   tensors.reserve(wanted.size());
   for (size_t i = 0; i < wanted.size(); ++i) {
     const v1::TensorRef& tensor = proto.tensors(static_cast<int>(i));
-    const TensorInfo found{.name = tensor.name(),
-                           .type = static_cast<TensorType>(tensor.type()),
-                           .shape = {tensor.shape().begin(), tensor.shape().end()},
-                           .bytes = tensor.bytes()};
-    if (!SameTensor(found, wanted[i])) {
+    TensorInfo found{.name = tensor.name(),
+                     .type = static_cast<TensorType>(tensor.type()),
+                     .shape = {tensor.shape().begin(), tensor.shape().end()},
+                     .bytes = tensor.bytes()};
+    const absl::StatusOr<uint64_t> bytes = TensorBytes(found.type, found.shape);
+    if (found.name != wanted[i].name || !bytes.ok() || *bytes != found.bytes ||
+        !CheckTensor(stage.config, wanted[i], found).ok()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "tensor ", i, ": not ", wanted[i].name, " as the layers and the configuration want it"));
     }
     TERN_RETURN_IF_ERROR(CheckSha256("sha256", tensor.sha256()));
-    tensors.push_back({.info = std::move(wanted[i]), .sha256 = tensor.sha256()});
+    tensors.push_back({.info = std::move(found), .sha256 = tensor.sha256()});
   }
   return tensors;
 }
@@ -273,7 +195,7 @@ void Fill(const Welcome& from, v1::CoordinatorMessage& to) {
 void Fill(const PrepareStage& from, v1::CoordinatorMessage& to) {
   v1::PrepareStage& proto = *to.mutable_prepare();
   proto.set_epoch(from.epoch);
-  Fill(from.config, *proto.mutable_config());
+  FillConfig(from.config, *proto.mutable_config());
   proto.set_model_digest(from.model_digest);
   proto.set_rope_digest(from.rope_digest);
   for (const TensorRef& tensor : from.tensors) Fill(tensor, *proto.add_tensors());
@@ -317,7 +239,7 @@ absl::StatusOr<CoordinatorMessage> Parse(const v1::PrepareStage& proto) {
                      .kv_pages = proto.kv_pages(),
                      .max_rows = proto.max_rows()};
   TERN_RETURN_IF_ERROR(CheckEpoch(stage.epoch));
-  TERN_ASSIGN_OR_RETURN(stage.config, Parse(proto.config()));
+  TERN_ASSIGN_OR_RETURN(stage.config, ParseConfig(proto.config()));
   TERN_RETURN_IF_ERROR(CheckSha256("model_digest", stage.model_digest));
   TERN_RETURN_IF_ERROR(CheckSha256("rope_digest", stage.rope_digest));
   TERN_RETURN_IF_ERROR(CheckText("model_path", stage.model_path, kMaxPathBytes));
@@ -325,8 +247,7 @@ absl::StatusOr<CoordinatorMessage> Parse(const v1::PrepareStage& proto) {
   TERN_RETURN_IF_ERROR(CheckRange("kv_type", proto.kv_type(), 0, 1));
   TERN_RETURN_IF_ERROR(CheckRange("kv_pages", stage.kv_pages, 1, kMaxKvPages));
   TERN_RETURN_IF_ERROR(CheckRange("max_rows", stage.max_rows, 1, kMaxRows));
-  TERN_ASSIGN_OR_RETURN(stage.tensors,
-                        ParseTensors(proto, StageTensorInfos(stage.config, stage.layers)));
+  TERN_ASSIGN_OR_RETURN(stage.tensors, ParseTensors(proto, stage));
   return stage;
 }
 

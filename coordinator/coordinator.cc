@@ -25,9 +25,9 @@
 #include "coordinator/controller.h"
 #include "coordinator/engine.h"
 #include "coordinator/inference_service.h"
-#include "formats/gguf.h"
-#include "model/gguf_config.h"
+#include "model/model_file.h"
 #include "model/transformer.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace tern {
@@ -71,8 +71,9 @@ class Coordinator::Impl {
   void PublishHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Members in the order in which they depend on those before.
-  std::unique_ptr<GgufFile> file_;
+  std::unique_ptr<ModelFile> file_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  absl::StatusOr<ChatFormat> chat_format_;
   ModelManifest manifest_;
   Address address_;
   std::atomic<bool> draining_{false};
@@ -89,15 +90,22 @@ class Coordinator::Impl {
 
 absl::Status Coordinator::Impl::OpenModel(const CoordinatorOptions& options,
                                           const std::function<void(float)>& progress) {
-  TERN_ASSIGN_OR_RETURN(file_, GgufFile::Open(options.model_path));
-  TERN_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*file_));
-  TERN_ASSIGN_OR_RETURN(tokenizer_, Tokenizer::Create(*file_));
+  TERN_ASSIGN_OR_RETURN(file_, ModelFile::Open(options.model_path));
+  const ModelConfig& config = file_->config();
+  TERN_ASSIGN_OR_RETURN(const Vocabulary vocabulary, file_->ReadVocabulary());
+  TERN_ASSIGN_OR_RETURN(tokenizer_, Tokenizer::Create(vocabulary));
+  // A model without a chat format serves plain prompts.
+  chat_format_ = options.chat_template.empty() ? DetectChatFormat(vocabulary)
+                                               : ParseChatFormat(options.chat_template);
+  if (!options.chat_template.empty()) TERN_RETURN_IF_ERROR(chat_format_.status());
+  for (const std::string& note : file_->notes()) LogInfo("model: ", note);
+  for (const std::string& note : tokenizer_->notes()) LogInfo("model: ", note);
   if (tokenizer_->vocab() > config.vocab) {
     return absl::DataLossError(absl::StrCat(options.model_path, ": found ", tokenizer_->vocab(),
                                             " tokens, want at most ", config.vocab,
                                             ", the rows of the embedding"));
   }
-  TERN_ASSIGN_OR_RETURN(manifest_, BuildManifest(config, *file_, progress));
+  TERN_ASSIGN_OR_RETURN(manifest_, BuildManifest(config, file_->tensors(), progress));
   return absl::OkStatus();
 }
 
@@ -105,9 +113,10 @@ absl::Status Coordinator::Impl::Start(const CoordinatorOptions& options, const A
   engine_ = std::make_unique<Engine>(
       *tokenizer_, [this](const absl::Status& status) { controller_->OnEngineError(status); });
   controller_ = std::make_unique<Controller>(ControllerSetup(options));
-  cluster_service_ = MakeClusterService(*controller_, manifest_, *file_);
+  cluster_service_ = MakeClusterService(*controller_, manifest_, file_->tensors());
   inference_service_ = MakeInferenceService({.engine = engine_.get(),
                                              .tokenizer = tokenizer_.get(),
+                                             .chat_format = chat_format_,
                                              .manifest = &manifest_,
                                              .pipeline = [this] { return controller_->pipeline(); },
                                              .draining = &draining_});

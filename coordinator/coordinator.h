@@ -17,6 +17,7 @@ namespace tern {
 
 struct CoordinatorOptions {
   std::string model_path;
+  std::string chat_template;              // a name of text/chat_template.h; empty: as the file says
   std::string listen = "127.0.0.1:7000";  // port 0: any
   uint32_t workers = 2;                   // that form the pipeline
   uint64_t kv_tokens = 0;                 // KV cache over all sequences; 0: twice the context

@@ -201,7 +201,11 @@ class InferenceService final : public v1::Inference::CallbackService {
           absl::StrCat("open requests: found ", open, ", want at most ", kMaxOpenRequests));
     }
     TERN_RETURN_IF_ERROR(CheckSize(proto));
-    return FromProto(proto, *options_.tokenizer, DrawSeed());
+    if constexpr (std::is_same_v<Request, v1::ChatRequest>) {
+      return FromProto(proto, *options_.tokenizer, options_.chat_format, DrawSeed());
+    } else {
+      return FromProto(proto, *options_.tokenizer, DrawSeed());
+    }
   }
 
   void FillTokens(const v1::TokenizeRequest& request, v1::TokenizeResponse& response) const {

@@ -11,6 +11,7 @@
 #include "cluster/membership.h"
 #include "cluster/messages.h"
 #include "coordinator/engine.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace grpc {
@@ -24,6 +25,7 @@ namespace tern {
 struct InferenceOptions {
   Engine* engine = nullptr;
   const Tokenizer* tokenizer = nullptr;
+  absl::StatusOr<ChatFormat> chat_format;  // or why there are no conversations with this model
   const ModelManifest* manifest = nullptr;
   std::function<std::optional<Pipeline>()> pipeline;  // that is up
   const std::atomic<bool>* draining = nullptr;        // new requests are refused

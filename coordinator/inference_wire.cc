@@ -64,12 +64,16 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& proto,
 }
 
 absl::StatusOr<GenerationRequest> FromProto(const v1::ChatRequest& proto,
-                                            const Tokenizer& tokenizer, uint64_t fresh_seed) {
+                                            const Tokenizer& tokenizer,
+                                            const absl::StatusOr<ChatFormat>& format,
+                                            uint64_t fresh_seed) {
+  if (!format.ok()) return format.status();
   std::vector<ChatMessage> messages;
   for (const v1::ChatMessage& message : proto.messages()) {
     messages.push_back({.role = message.role(), .content = message.content()});
   }
-  TERN_ASSIGN_OR_RETURN(std::vector<TokenId> prompt, ApplyChatTemplate(tokenizer, messages));
+  TERN_ASSIGN_OR_RETURN(std::vector<TokenId> prompt,
+                        ApplyChatTemplate(tokenizer, *format, messages));
   return MakeRequest(std::move(prompt), proto.sampling(), proto.limits(), tokenizer, fresh_seed);
 }
 

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "coordinator/request.h"
 #include "proto/inference.pb.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace tern {
@@ -16,9 +17,11 @@ namespace tern {
 // if the vocabulary lacks a token.
 absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& proto,
                                             const Tokenizer& tokenizer, uint64_t fresh_seed);
-// The same for a conversation; errors of ApplyChatTemplate.
+// The same for a conversation; the error of `format` if it is one, errors of ApplyChatTemplate.
 absl::StatusOr<GenerationRequest> FromProto(const v1::ChatRequest& proto,
-                                            const Tokenizer& tokenizer, uint64_t fresh_seed);
+                                            const Tokenizer& tokenizer,
+                                            const absl::StatusOr<ChatFormat>& format,
+                                            uint64_t fresh_seed);
 
 // `with_logprob`: whether the request asked for logprobs.
 v1::GenerateResponse ToProto(const GeneratedToken& token, bool with_logprob);

@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "formats/gguf_tensor_types.h"
 #include "formats/gguf_types.h"
 
 namespace tern {
@@ -215,12 +216,7 @@ absl::StatusOr<Header> ReadHeader(Reader& reader, const std::string& file) {
   return header;
 }
 
-struct PlacedTensor {
-  TensorInfo info;
-  uint64_t offset = 0;  // from the start of the tensor data
-};
-
-absl::StatusOr<PlacedTensor> ReadTensorInfo(Reader& reader, const std::string& file) {
+absl::StatusOr<PlacedTensor> ReadTensorInfo(Reader& reader) {
   PlacedTensor tensor;
   const uint64_t at = reader.position();
   TERN_ASSIGN_OR_RETURN(tensor.info.name, reader.String("tensor name", kMaxTensorNameBytes));
@@ -237,32 +233,46 @@ absl::StatusOr<PlacedTensor> ReadTensorInfo(Reader& reader, const std::string& f
   }
   TERN_ASSIGN_OR_RETURN(const uint32_t type, reader.Number<uint32_t>(what));
   tensor.info.type = static_cast<TensorType>(type);
-  if (!IsKnown(tensor.info.type)) {
-    return absl::FailedPreconditionError(absl::StrCat(file, ": ", what, ": found tensor type ",
-                                                      type, ", this build reads F32, F16, I2_S"));
-  }
-  const absl::StatusOr<uint64_t> bytes = TensorBytes(tensor.info.type, tensor.info.shape);
-  if (!bytes.ok()) return reader.Damaged(at, what, ": ", bytes.status().message());
-  tensor.info.bytes = *bytes;
   TERN_ASSIGN_OR_RETURN(tensor.offset, reader.Number<uint64_t>(what));
   return tensor;
 }
 
-// Checks that the tensors lie aligned inside `data_bytes` bytes and apart from each other.
-absl::Status CheckLayout(const std::vector<PlacedTensor>& tensors, uint64_t data_bytes,
-                         uint64_t alignment, const std::string& file) {
-  std::vector<const PlacedTensor*> ordered;
-  for (const PlacedTensor& tensor : tensors) ordered.push_back(&tensor);
-  std::sort(ordered.begin(), ordered.end(),
-            [](const auto* a, const auto* b) { return a->offset < b->offset; });
-  uint64_t end = 0;  // of the tensor before
-  for (const PlacedTensor* tensor : ordered) {
+// In the order of their offsets.
+std::vector<PlacedTensor*> Ordered(std::vector<PlacedTensor>& tensors) {
+  std::vector<PlacedTensor*> ordered;
+  for (PlacedTensor& tensor : tensors) ordered.push_back(&tensor);
+  std::stable_sort(ordered.begin(), ordered.end(),
+                   [](const auto* a, const auto* b) { return a->offset < b->offset; });
+  return ordered;
+}
+
+// Sets each tensor's space, after checking that all begin aligned inside `data_bytes` bytes.
+absl::Status MeasureSpaces(std::vector<PlacedTensor>& tensors, uint64_t data_bytes,
+                           uint64_t alignment, const std::string& file) {
+  uint64_t end = data_bytes;
+  std::vector<PlacedTensor*> ordered = Ordered(tensors);
+  std::reverse(ordered.begin(), ordered.end());
+  for (PlacedTensor* tensor : ordered) {
     const std::string what =
         absl::StrCat(file, ": tensor ", absl::Utf8SafeCEscape(tensor->info.name), ": ");
     if (tensor->offset % alignment != 0) {
       return absl::DataLossError(
           absl::StrCat(what, "found offset ", tensor->offset, ", want a multiple of ", alignment));
     }
+    // What lies past the end is found by CheckLayout, which knows how long it is.
+    tensor->space = tensor->offset > end ? 0 : end - tensor->offset;
+    end = std::min(end, tensor->offset);
+  }
+  return absl::OkStatus();
+}
+
+// Checks that the tensors lie inside `data_bytes` bytes and apart from each other.
+absl::Status CheckLayout(std::vector<PlacedTensor>& tensors, uint64_t data_bytes,
+                         const std::string& file) {
+  uint64_t end = 0;  // of the tensor before
+  for (const PlacedTensor* tensor : Ordered(tensors)) {
+    const std::string what =
+        absl::StrCat(file, ": tensor ", absl::Utf8SafeCEscape(tensor->info.name), ": ");
     if (tensor->offset > data_bytes || tensor->info.bytes > data_bytes - tensor->offset) {
       return absl::DataLossError(absl::StrCat(what, "found ", tensor->info.bytes,
                                               " bytes at offset ", tensor->offset, ", want within ",
@@ -308,7 +318,7 @@ absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Parse(std::span<const uint8_
   std::vector<PlacedTensor> tensors;
   for (uint64_t i = 0; i < header.tensors; ++i) {
     const uint64_t at = reader.position();
-    TERN_ASSIGN_OR_RETURN(PlacedTensor tensor, ReadTensorInfo(reader, name));
+    TERN_ASSIGN_OR_RETURN(PlacedTensor tensor, ReadTensorInfo(reader));
     if (!file->tensor_index_.emplace(tensor.info.name, i).second) {
       return reader.Damaged(at, "tensor ", absl::Utf8SafeCEscape(tensor.info.name),
                             " occurs twice");
@@ -328,10 +338,16 @@ absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Parse(std::span<const uint8_
   const uint64_t data = GgufAlign(reader.position(), alignment);
   if (!tensors.empty()) {
     const uint64_t data_bytes = data <= bytes.size() ? bytes.size() - data : 0;
-    TERN_RETURN_IF_ERROR(CheckLayout(tensors, data_bytes, alignment, name));
+    TERN_RETURN_IF_ERROR(MeasureSpaces(tensors, data_bytes, alignment, name));
+    const absl::Status resolved = ResolveTensorTypes(alignment, tensors);
+    if (!resolved.ok()) {
+      return absl::DataLossError(absl::StrCat(name, ": ", resolved.message()));
+    }
+    TERN_RETURN_IF_ERROR(CheckLayout(tensors, data_bytes, name));
   }
   for (PlacedTensor& tensor : tensors) {
     file->offsets_.push_back(data + tensor.offset);
+    file->unreadable_.push_back(std::move(tensor.unreadable));
     file->tensors_.push_back(std::move(tensor.info));
   }
   return file;
@@ -343,6 +359,11 @@ absl::StatusOr<TensorView> GgufFile::Find(absl::string_view name) const {
     return absl::NotFoundError(absl::StrCat(name_, ": no tensor ", name));
   }
   const TensorInfo& info = tensors_[found->second];
+  const std::string& unreadable = unreadable_[found->second];
+  if (!unreadable.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(name_, ": tensor ", absl::Utf8SafeCEscape(info.name), ": ", unreadable));
+  }
   return TensorView{info, bytes_.subspan(offsets_[found->second], info.bytes)};
 }
 

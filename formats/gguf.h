@@ -35,9 +35,10 @@ struct GgufValue {
 class GgufFile final : public TensorSource {
  public:
   // Maps and checks the whole directory: every count, length, offset and type against the file's
-  // size, tensors inside the file and not overlapping. NOT_FOUND if there is no such file,
-  // DATA_LOSS (what was found, what was wanted, at which byte) if it is damaged or cut short,
-  // FAILED_PRECONDITION for a version or tensor type that this build does not read.
+  // size, tensors inside the file and not overlapping. A tensor of a type that this build does not
+  // read is listed, but not found. NOT_FOUND if there is no such file, DATA_LOSS (what was found,
+  // what was wanted, at which byte) if it is damaged or cut short, FAILED_PRECONDITION for a
+  // version that this build does not read.
   static absl::StatusOr<std::unique_ptr<GgufFile>> Open(const std::string& path);
   // The same for bytes in memory, which must outlive the object. `name` is used in errors.
   static absl::StatusOr<std::unique_ptr<GgufFile>> Parse(std::span<const uint8_t> bytes,
@@ -50,7 +51,10 @@ class GgufFile final : public TensorSource {
   const std::string& name() const { return name_; }
   uint64_t file_bytes() const { return bytes_.size(); }
 
+  // FAILED_PRECONDITION with the reason for a tensor of a type that this build does not read.
   absl::StatusOr<TensorView> Find(absl::string_view name) const override;
+  // The reason why tensors()[i] cannot be read; empty if it can.
+  const std::string& unreadable(size_t i) const { return unreadable_[i]; }
 
   // The value of a key, converted where exact. NOT_FOUND if absent, DATA_LOSS if of another kind
   // (the file says so of itself) or out of range.
@@ -61,6 +65,7 @@ class GgufFile final : public TensorSource {
   // Pointers into the metadata.
   absl::StatusOr<const std::vector<std::string>*> Strings(absl::string_view key) const;
   absl::StatusOr<std::vector<int64_t>> Integers(absl::string_view key) const;
+  absl::StatusOr<std::vector<double>> Floats(absl::string_view key) const;
   bool Has(absl::string_view key) const;
 
  private:
@@ -76,7 +81,8 @@ class GgufFile final : public TensorSource {
   uint32_t version_ = 0;
   std::vector<std::pair<std::string, GgufValue>> metadata_;
   std::vector<TensorInfo> tensors_;
-  std::vector<uint64_t> offsets_;  // [tensors], from the start of the file
+  std::vector<uint64_t> offsets_;        // [tensors], from the start of the file
+  std::vector<std::string> unreadable_;  // [tensors]
   absl::flat_hash_map<std::string, size_t> metadata_index_;
   absl::flat_hash_map<std::string, size_t> tensor_index_;
 };

@@ -124,4 +124,12 @@ absl::StatusOr<std::vector<int64_t>> GgufFile::Integers(absl::string_view key) c
   return WrongKind(key, *found, "an array of whole numbers");
 }
 
+absl::StatusOr<std::vector<double>> GgufFile::Floats(absl::string_view key) const {
+  TERN_ASSIGN_OR_RETURN(const GgufValue* found, Value(key));
+  if (const auto* array = std::get_if<GgufArray>(&found->value)) {
+    if (const auto* v = std::get_if<std::vector<double>>(array)) return *v;
+  }
+  return WrongKind(key, *found, "an array of numbers");
+}
+
 }  // namespace tern

@@ -93,7 +93,7 @@ absl::StatusOr<uint64_t> TensorBytes(TensorType type, std::span<const uint64_t> 
   // The blocks of I2_S run on from row to row.
   const uint64_t cols = shape.empty() ? 1 : shape[0];
   const uint64_t in_blocks = type == TensorType::kI2S ? *elements : cols;
-  if (shape.empty() || in_blocks % layout->block_cols != 0) {
+  if ((shape.empty() && layout->block_cols > 1) || in_blocks % layout->block_cols != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat(layout->name, type == TensorType::kI2S ? " elements" : " columns", ": found ",
                      shape.empty() ? 0 : in_blocks, ", want a multiple of ", layout->block_cols));

@@ -64,6 +64,17 @@ bool RepackRow(const uint8_t* i2s, size_t cols, uint8_t* t2r16) {
   return code3 != 0;
 }
 
+// Gives the rows after row_end in its row group trits of 0.
+void FillRest(size_t row_end, size_t cols, uint8_t* t2r16) {
+  const size_t used_rows = row_end % kT2R16Rows;
+  if (used_rows == 0) return;
+  const size_t group_bytes = T2R16Bytes(kT2R16Rows, cols);
+  uint8_t* group = t2r16 + row_end / kT2R16Rows * group_bytes;
+  for (size_t tile = 0; tile < group_bytes; tile += kT2R16TileBytes) {
+    std::fill(group + tile + used_rows * 4, group + tile + kT2R16TileBytes, kZeroTrits);
+  }
+}
+
 }  // namespace
 
 void PackI2S(std::span<const int8_t> trits, std::span<uint8_t> packed) {
@@ -102,13 +113,38 @@ absl::Status RepackI2SToT2R16(const uint8_t* i2s, size_t cols, size_t row_begin,
       return FindCode3(i2s, row * row_bytes, (row + 1) * row_bytes);
     }
   }
-  const size_t used_rows = row_end % kT2R16Rows;
-  if (used_rows == 0) return absl::OkStatus();
-  uint8_t* group = t2r16 + row_end / kT2R16Rows * group_bytes;
-  for (size_t tile = 0; tile < group_bytes; tile += kT2R16TileBytes) {
-    std::fill(group + tile + used_rows * 4, group + tile + kT2R16TileBytes, kZeroTrits);
-  }
+  FillRest(row_end, cols, t2r16);
   return absl::OkStatus();
+}
+
+void PackT2R16(const int8_t* trits, size_t cols, size_t row_begin, size_t row_end, uint8_t* t2r16) {
+  const size_t group_bytes = T2R16Bytes(kT2R16Rows, cols);
+  for (size_t row = row_begin; row < row_end; ++row) {
+    uint8_t* to = t2r16 + row / kT2R16Rows * group_bytes + row % kT2R16Rows * 4;
+    const int8_t* from = trits + (row - row_begin) * cols;
+    for (size_t col = 0; col < cols; col += kT2R16Cols) {
+      uint32_t packed = 0;
+      for (size_t j = 0; j < 4; ++j) {
+        // Four trits become codes at once. Adding 1 to a byte 0xff would carry into the next, so
+        // the sign bits are flipped first: 0x7f, 0x80 and 0x81, and nothing is borrowed.
+        const uint32_t four = LoadWord(reinterpret_cast<const uint8_t*>(from + col + 4 * j));
+        packed |= (((four ^ 0x80808080u) - 0x7f7f7f7fu) & 0x03030303u) << 2 * j;
+      }
+      StoreWord(packed, to + col / kT2R16Cols * kT2R16TileBytes);
+    }
+  }
+  FillRest(row_end, cols, t2r16);
+}
+
+void UnpackT2R16Row(const uint8_t* t2r16, size_t cols, size_t row, int8_t* trits) {
+  const uint8_t* from =
+      t2r16 + row / kT2R16Rows * T2R16Bytes(kT2R16Rows, cols) + row % kT2R16Rows * 4;
+  for (size_t col = 0; col < cols; col += kT2R16Cols) {
+    const uint8_t* bytes = from + col / kT2R16Cols * kT2R16TileBytes;
+    for (size_t j = 0; j < kT2R16Cols; ++j) {
+      trits[col + j] = static_cast<int8_t>((bytes[j % 4] >> (j / 4 * 2) & 3) - 1);
+    }
+  }
 }
 
 }  // namespace tern

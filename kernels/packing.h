@@ -34,9 +34,18 @@ void PackI2S(std::span<const int8_t> trits, std::span<uint8_t> packed);
 // The reverse of PackI2S. DATA_LOSS, naming the byte, if code 3 occurs.
 absl::Status UnpackI2S(std::span<const uint8_t> packed, std::span<int8_t> trits);
 
+// Packs rows [row_begin, row_end), whose trits, [rows, cols], begin at `trits`, into their place in
+// a T2R16 matrix. row_begin is a multiple of 16, and row_end too unless it is the last row; cols is
+// a multiple of 16.
+void PackT2R16(const int8_t* trits, size_t cols, size_t row_begin, size_t row_end, uint8_t* t2r16);
+
+// The trits of one row.
+void UnpackT2R16Row(const uint8_t* t2r16, size_t cols, size_t row, int8_t* trits /*[cols]*/);
+
 // Writes rows [row_begin, row_end) of an I2_S matrix of `cols` columns into their place in a T2R16
 // matrix; both pointers are to the whole matrix. row_begin is a multiple of 16, and row_end too
 // unless it is the last row, so that threads may share the work. DATA_LOSS if code 3 occurs.
+// REQUIRES cols % 128 == 0: otherwise a row begins within a block.
 absl::Status RepackI2SToT2R16(const uint8_t* i2s, size_t cols, size_t row_begin, size_t row_end,
                               uint8_t* t2r16);
 

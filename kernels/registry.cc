@@ -30,6 +30,14 @@ constexpr GemmKernel kGemmKernels[] = {
     {"gemm_t2r16_portable", Isa::kPortable, GemmT2R16Portable},
 };
 
+constexpr GroupGemmKernel kGroupGemmKernels[] = {
+#if defined(__x86_64__)
+    {"group_gemm_t2r16_avx512vnni", Isa::kAvx512Vnni, GroupGemmT2R16Avx512Vnni},
+    {"group_gemm_t2r16_avx2", Isa::kAvx2, GroupGemmT2R16Avx2},
+#endif
+    {"group_gemm_t2r16_portable", Isa::kPortable, GroupGemmT2R16Portable},
+};
+
 // The kernel of `isa` or, where the table has none, the best that this CPU can run.
 template <typename Kernel>
 Kernel Find(std::span<const Kernel> table, Isa isa) {
@@ -65,6 +73,8 @@ std::span<const GemvKernel> GemvKernels() { return kGemvKernels; }
 
 std::span<const GemmKernel> GemmKernels() { return kGemmKernels; }
 
+std::span<const GroupGemmKernel> GroupGemmKernels() { return kGroupGemmKernels; }
+
 std::span<const VectorOps> VectorOpsTable() {
   // Copies data only: no function of a file compiled for one instruction set runs before
   // CpuSupports was asked.
@@ -92,7 +102,8 @@ absl::StatusOr<Kernels> ChooseKernels(const std::string& isa_name) {
     return absl::FailedPreconditionError(
         absl::StrCat("kernel instruction set ", IsaName(isa), ": this CPU cannot run it"));
   }
-  return Kernels{Find(GemvKernels(), isa), Find(GemmKernels(), isa), Find(VectorOpsTable(), isa)};
+  return Kernels{Find(GemvKernels(), isa), Find(GemmKernels(), isa), Find(GroupGemmKernels(), isa),
+                 Find(VectorOpsTable(), isa)};
 }
 
 }  // namespace tern

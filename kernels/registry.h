@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/gemm.h"
 #include "kernels/gemv.h"
+#include "kernels/group_gemm.h"
 #include "kernels/vector_ops.h"
 
 namespace tern {
@@ -16,12 +17,14 @@ namespace tern {
 // All kernels this build has, best first. Some may not run on this CPU: see CpuSupports.
 std::span<const GemvKernel> GemvKernels();
 std::span<const GemmKernel> GemmKernels();
+std::span<const GroupGemmKernel> GroupGemmKernels();
 std::span<const VectorOps> VectorOpsTable();
 
 // One kernel of each operation. Plain pointers into the table: copy freely.
 struct Kernels {
   GemvKernel gemv;
   GemmKernel gemm;
+  GroupGemmKernel group_gemm;
   VectorOps ops;
 };
 

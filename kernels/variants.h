@@ -6,21 +6,25 @@
 
 #include "kernels/gemm.h"
 #include "kernels/gemv.h"
+#include "kernels/group_gemm.h"
 #include "kernels/vector_ops.h"
 
 namespace tern {
 
 void GemvT2R16Portable(const GemvArgs& args);
 void GemmT2R16Portable(const GemmArgs& args);
+void GroupGemmT2R16Portable(const GroupGemmArgs& args);
 extern const VectorOps kVectorPortable;
 
 #if defined(__x86_64__)
 void GemvT2R16Avx2(const GemvArgs& args);
 void GemmT2R16Avx2(const GemmArgs& args);
+void GroupGemmT2R16Avx2(const GroupGemmArgs& args);
 extern const VectorOps kVectorAvx2;
 
 void GemvT2R16Avx512Vnni(const GemvArgs& args);
 void GemmT2R16Avx512Vnni(const GemmArgs& args);
+void GroupGemmT2R16Avx512Vnni(const GroupGemmArgs& args);
 extern const VectorOps kVectorAvx512Vnni;
 #endif
 

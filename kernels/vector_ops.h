@@ -27,6 +27,8 @@ struct VectorOps {
   float (*dot)(const float* x, const float* y, size_t n);
   // The same with the first vector in f16, converted exactly.
   float (*dot_f16)(const uint16_t* x, const float* y, size_t n);
+  // The same with the first vector in bf16, the upper half of a float.
+  float (*dot_bf16)(const uint16_t* x, const float* y, size_t n);
   // Sum of x[i], in the order above.
   float (*sum)(const float* x, size_t n);
   // max of x[i]; n > 0; NaN is ignored unless all are. A zero is +0.
@@ -42,6 +44,7 @@ struct VectorOps {
   void (*to_f16)(const float* x, uint16_t* y, size_t n);
   // Exact.
   void (*from_f16)(const uint16_t* x, float* y, size_t n);
+  void (*from_bf16)(const uint16_t* x, float* y, size_t n);
   // y[i] = (x[i] * scale) * weight[i], with scale = 1 / sqrt(dot(x, x) / n + eps): RMSNorm
   // (arXiv:1910.07467). y may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, float* y, size_t n);
@@ -49,6 +52,18 @@ struct VectorOps {
   // q = clamp(round_half_even(x * s), -128, 127). Returns s; *sum is the sum of q. A NaN becomes 0;
   // an infinity makes s and all q 0. |q| is at most 127.
   float (*quantize_row)(const float* x, int8_t* q, int32_t* sum, size_t n);
+  // The same to 16 bits in two halves (kernels/group_gemm.h): s = kWideMax / a,
+  // q = round_half_even(x * s), high = round_half_even(q * (1 / 254)), low = q - 254 * high, both
+  // at most 127 in magnitude.
+  float (*quantize_row_wide)(const float* x, int8_t* high, int8_t* low, size_t n);
+  // gate[i] = activation(gate[i]) * up[i]:
+  // relu(x)^2;
+  void (*squared_relu_times)(float* gate, const float* up, size_t n);
+  // SiLU, x / (1 + e^-x);
+  void (*silu_times)(float* gate, const float* up, size_t n);
+  // GELU's tanh form (arXiv:1606.08415), x / (1 + e^-2z) with z = (x + 0.044715 x^3) sqrt(2 / pi),
+  // which equals x / 2 (1 + tanh z).
+  void (*gelu_times)(float* gate, const float* up, size_t n);
 };
 
 }  // namespace tern

@@ -5,12 +5,14 @@
 // Everything is in an anonymous namespace, against the habit for headers, so that each of these
 // files has copies of its own: the linker must not take one file's AVX-512 code for all.
 //
-// V has static Load, LoadF16 and Broadcast; Store, StoreF16 and StoreInt8 (rounded half to even);
-// + - *, Abs, Max(a, b) = a > b ? a : b and SelectLess(a, b, yes, no) = a < b ? yes : no by lane;
-// ExponentBits (bits << 23) and FoldSum, which adds the lanes 8-4-2-1.
+// V has static Load, LoadF16, LoadBf16 and Broadcast; Store, StoreF16 and StoreInt8 (rounded half
+// to even); + - * /, Round (half to even, for magnitudes below 2^22), Abs, Max(a, b) = a > b ? a :
+// b and SelectLess(a, b, yes, no) = a < b ? yes : no by lane; ExponentBits (bits << 23) and
+// FoldSum, which adds the lanes 8-4-2-1.
 #ifndef TERN_KERNELS_VECTOR_OPS_INL_H_
 #define TERN_KERNELS_VECTOR_OPS_INL_H_
 
+#include "kernels/group_gemm.h"
 #include "kernels/vector_ops.h"
 
 namespace tern {
@@ -28,9 +30,18 @@ V LoadLanes(const uint16_t* f16) {
   return V::LoadF16(f16);
 }
 
+// The upper half of a float. A type of its own, as uint16_t is f16.
+struct Bf16 {
+  uint16_t bits;
+};
+template <typename V>
+V LoadLanes(const Bf16* bf16) {
+  return V::LoadBf16(&bf16->bits);
+}
+
 // x[i .. i+15], with `pad` for columns from n on.
 template <typename V, typename T>
-V LoadAt(const T* x, size_t i, size_t n, T pad = 0) {
+V LoadAt(const T* x, size_t i, size_t n, T pad = {}) {
   if (i + kLanes <= n) return LoadLanes<V>(x + i);
   T padded[kLanes];
   for (size_t lane = 0; lane < kLanes; ++lane) padded[lane] = i + lane < n ? x[i + lane] : pad;
@@ -188,12 +199,99 @@ float QuantizeRow(const float* x, int8_t* q, int32_t* sum, size_t n) {
   return s;
 }
 
+// Rounded numbers up to kWideMax, which are exact in a float. q * (1 / 254) is off by less than
+// 2^-16 of its value, so high is a nearest integer to q / 254, or at a tie one of the two: q - 254
+// * high is at most 127 in magnitude, and so is high, as kWideMax = 127 * 254 + 127 rounds to 127
+// or, being a tie, to the even 128: the clamp takes that to 127, with low 127.
+template <typename V>
+void SplitWide(V q, int8_t* high, int8_t* low) {
+  const V most = V::Broadcast(127.0f);
+  const V least = V::Broadcast(-127.0f);
+  V h = (q * V::Broadcast(1.0f / kWideBase)).Round();
+  h = V::SelectLess(most, h, most, h);
+  h = V::SelectLess(h, least, least, h);
+  h.StoreInt8(high);
+  (q - h * V::Broadcast(static_cast<float>(kWideBase))).StoreInt8(low);
+}
+
+// |x * s| is at most kWideMax and two roundings, 0.004: it rounds to kWideMax at most. A NaN is not
+// less than the bound and becomes 0.
+template <typename V>
+V QuantizeWide(V x, V s) {
+  const V scaled = x * s;
+  const V bound = V::Broadcast(kWideMax + 1.0f);
+  return V::SelectLess(scaled.Abs(), bound, scaled, V::Broadcast(0.0f)).Round();
+}
+
+template <typename V>
+float QuantizeRowWide(const float* x, int8_t* high, int8_t* low, size_t n) {
+  const float s = static_cast<float>(kWideMax) / AbsMax<V>(x, n);
+  const V scale = V::Broadcast(s);
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    SplitWide(QuantizeWide(V::Load(x + i), scale), high + i, low + i);
+  }
+  int8_t high_tail[kLanes], low_tail[kLanes];
+  SplitWide(QuantizeWide(LoadAt<V>(x, i, n), scale), high_tail, low_tail);
+  for (size_t lane = 0; i + lane < n; ++lane) {
+    high[i + lane] = high_tail[lane];
+    low[i + lane] = low_tail[lane];
+  }
+  return s;
+}
+
+// gate[i] = activation(gate[i]) * up[i].
+template <typename V, V (*activation)(V)>
+void ActivationTimes(float* gate, const float* up, size_t n) {
+  for (size_t i = 0; i < n; i += kLanes) {
+    StoreAt(activation(LoadAt<V>(gate, i, n)) * LoadAt<V>(up, i, n), gate, i, n);
+  }
+}
+
+template <typename V>
+V SquaredRelu(V x) {
+  const V zero = V::Broadcast(0.0f);
+  const V positive = V::SelectLess(zero, x, x, zero);
+  return positive * positive;
+}
+
+// x / (1 + e^-t): e^-t saturates at 0 and infinity, so the limits are x and a zero.
+template <typename V>
+V TimesSigmoid(V x, V t) {
+  return x / (V::Broadcast(1.0f) + Exp(V::Broadcast(0.0f) - t));
+}
+
+template <typename V>
+V Silu(V x) {
+  return TimesSigmoid(x, x);
+}
+
+template <typename V>
+V Gelu(V x) {
+  const V cubic = V::Broadcast(0.044715f) * (x * x * x);
+  const V twice_root = V::Broadcast(2 * 0.7978845608028654f);  // 2 sqrt(2 / pi)
+  return TimesSigmoid(x, twice_root * (x + cubic));
+}
+
+// As the table has it: a pointer to uint16_t.
+template <typename V>
+float DotBf16(const uint16_t* x, const float* y, size_t n) {
+  return Dot<V>(reinterpret_cast<const Bf16*>(x), y, n);
+}
+
+template <typename V>
+void FromBf16(const uint16_t* x, float* y, size_t n) {
+  const Bf16* bf16 = reinterpret_cast<const Bf16*>(x);
+  for (size_t i = 0; i < n; i += kLanes) StoreAt(LoadAt<V>(bf16, i, n), y, i, n);
+}
+
 template <typename V>
 constexpr VectorOps MakeVectorOps(const char* name, Isa isa) {
   return {.name = name,
           .isa = isa,
           .dot = Dot<V, float>,
           .dot_f16 = Dot<V, uint16_t>,
+          .dot_bf16 = DotBf16<V>,
           .sum = SumOf<V>,
           .max = Max<V>,
           .add_scaled = AddScaled<V, float>,
@@ -201,8 +299,13 @@ constexpr VectorOps MakeVectorOps(const char* name, Isa isa) {
           .exp_shifted = ExpShifted<V>,
           .to_f16 = ToF16<V>,
           .from_f16 = FromF16<V>,
+          .from_bf16 = FromBf16<V>,
           .rms_norm = RmsNorm<V>,
-          .quantize_row = QuantizeRow<V>};
+          .quantize_row = QuantizeRow<V>,
+          .quantize_row_wide = QuantizeRowWide<V>,
+          .squared_relu_times = ActivationTimes<V, SquaredRelu<V>>,
+          .silu_times = ActivationTimes<V, Silu<V>>,
+          .gelu_times = ActivationTimes<V, Gelu<V>>};
 }
 
 }  // namespace

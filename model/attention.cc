@@ -2,7 +2,6 @@
 #include "model/attention.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 namespace tern {
@@ -21,30 +20,38 @@ void AddScaled(const VectorOps& ops, float weight, const uint16_t* x, float* y, 
   ops.add_scaled_f16(weight, x, y, n);
 }
 
-// Calls visit(i, keys or values of `kv_head` in token i) for the tokens up to the row's own.
-// page_data(page) gives the keys or the values of a page.
+// The first token that the row attends to.
+size_t FirstToken(const BatchRow& row, const KvLayer& where) {
+  const size_t tokens = size_t{row.position} + 1;
+  return where.window == 0 || tokens <= where.window ? 0 : tokens - where.window;
+}
+
+// Calls visit(i, keys or values of `kv_head`) for the tokens from the first to the row's own, with
+// i counted from 0. page_data(page) gives the keys or the values of a page.
 template <typename T, typename PageData, typename Visit>
 void ForEachToken(const BatchRow& row, const KvLayer& where, uint32_t kv_head, PageData page_data,
                   Visit visit) {
+  const size_t first = FirstToken(row, where);
   const size_t tokens = size_t{row.position} + 1;
-  for (size_t begin = 0; begin < tokens; begin += kKvPageTokens) {
+  for (size_t begin = first; begin < tokens;) {
     const uint8_t* page = page_data(row.pages[begin / kKvPageTokens]);
-    const T* element = reinterpret_cast<const T*>(page) + size_t{kv_head} * where.head_dim;
-    const size_t end = std::min<size_t>(begin + kKvPageTokens, tokens);
-    for (size_t i = begin; i < end; ++i, element += where.kv_dim) visit(i, element);
+    const size_t in_page = begin % kKvPageTokens;
+    const T* element = reinterpret_cast<const T*>(page) + in_page * where.kv_dim +
+                       size_t{kv_head} * where.head_dim;
+    const size_t end = std::min<size_t>(begin - in_page + kKvPageTokens, tokens);
+    for (; begin < end; ++begin, element += where.kv_dim) visit(begin - first, element);
   }
 }
 
 template <typename T>
 void AttendTyped(const VectorOps& ops, const BatchRow& row, const KvLayer& where, uint32_t kv_head,
                  const KvCache& cache, const float* query, float* scores, float* out) {
-  const size_t tokens = size_t{row.position} + 1;
+  const size_t tokens = size_t{row.position} + 1 - FirstToken(row, where);
   const size_t dim = where.head_dim;
-  const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
 
   ForEachToken<T>(
       row, where, kv_head, [&](uint32_t page) { return cache.Keys(where.layer, page); },
-      [&](size_t i, const T* key) { scores[i] = Dot(ops, key, query, dim) * scale; });
+      [&](size_t i, const T* key) { scores[i] = Dot(ops, key, query, dim) * where.scale; });
 
   ops.exp_shifted(scores, ops.max(scores, tokens), tokens);
   const float sum = ops.sum(scores, tokens);

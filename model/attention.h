@@ -22,6 +22,8 @@ struct KvLayer {
   uint32_t layer = 0;     // of the cache
   uint32_t kv_dim = 0;    // elements of a cached token
   uint32_t head_dim = 0;  // elements of one head of it
+  uint32_t window = 0;    // how many tokens back it attends, the own one included; 0: all
+  float scale = 0;        // of the scores
 };
 
 // Writes a token's keys and values, [kv_dim] each, to its place in the cache: as they are, or
@@ -29,12 +31,13 @@ struct KvLayer {
 void StoreKeyValue(const VectorOps& ops, const BatchRow& row, const KvLayer& where,
                    const float* keys, const float* values, KvCache& cache);
 
-// out = sum over i <= row.position of softmax_i(query . key_i / sqrt(head_dim)) value_i.
+// out = sum over i of softmax_i(scale * query . key_i) value_i, over the tokens i <= row.position
+// that are in the window.
 //
 // The order of float operations, the same for any batch and any page table: scores are
-// (key_i . query) * scale, with scale = 1 / sqrt(head_dim) rounded to float; then their maximum,
-// e^(score - maximum), and the sum of those, over all keys as kernels/vector_ops.h has it; then the
-// values weighted by the exponentials, added in key order from 0; at last a division by the sum.
+// (key_i . query) * scale; then their maximum, e^(score - maximum), and the sum of those, over all
+// keys as kernels/vector_ops.h has it; then the values weighted by the exponentials, added in key
+// order from 0; at last a division by the sum.
 void Attend(const VectorOps& ops, const BatchRow& row, const KvLayer& where, uint32_t kv_head,
             const KvCache& cache, const float* query /*[head_dim]*/,
             float* scores /*[position + 1], scratch*/, float* out /*[head_dim]*/);

@@ -3,20 +3,30 @@
 
 #include <algorithm>
 
+#include "kernels/group_gemm.h"
+
 namespace tern {
 namespace {
 
-// Raw sums of tokens [token, token + tokens) and rows [row, row + rows): sums is [tokens,
-// kRowTile].
-void SumTile(const BitLinear& matrix, size_t row, size_t rows, const QuantizedRows& x, size_t token,
-             size_t tokens, const Kernels& kernels, int32_t* sums) {
-  const uint8_t* weights = matrix.packed.data() + T2R16Bytes(row, matrix.cols);
-  const int8_t* codes = x.codes + token * matrix.cols;
-  const int32_t* code_sums = x.sums + token;
-  if (tokens == 1) {
-    kernels.gemv.run({weights, codes, *code_sums, sums, rows, matrix.cols});
+// A tile of the product: tokens [token, token + tokens) and rows [row, row + rows).
+struct Tile {
+  size_t row = 0;
+  size_t rows = 0;
+  size_t token = 0;
+  size_t tokens = 0;
+};
+
+// Raw sums of a tile: sums is [tokens, kRowTile].
+void SumTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x,
+             const Kernels& kernels, int32_t* sums) {
+  const uint8_t* weights = matrix.packed.data() + T2R16Bytes(tile.row, matrix.cols);
+  const int8_t* codes = x.codes + tile.token * matrix.cols;
+  const int32_t* code_sums = x.sums + tile.token;
+  if (tile.tokens == 1) {
+    kernels.gemv.run({weights, codes, *code_sums, sums, tile.rows, matrix.cols});
   } else {
-    kernels.gemm.run({weights, codes, code_sums, sums, kRowTile, rows, matrix.cols, tokens});
+    kernels.gemm.run(
+        {weights, codes, code_sums, sums, kRowTile, tile.rows, matrix.cols, tile.tokens});
   }
 }
 
@@ -29,19 +39,103 @@ void Scale(const int32_t* sums, size_t rows, float scale, Output output, float* 
   }
 }
 
+void ScaleByRow(const int32_t* sums, size_t rows, const float* scales, float factor, Output output,
+                float* out) {
+  for (size_t r = 0; r < rows; ++r) {
+    const float product = static_cast<float>(sums[r]) * (scales[r] / factor);
+    out[r] = output == Output::kStore ? product : out[r] + product;
+  }
+}
+
+void MultiplyTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x,
+                  const Kernels& kernels, Output output, const MultiplyScratch& scratch,
+                  float* out) {
+  SumTile(matrix, tile, x, kernels, scratch.sums);
+  for (size_t t = 0; t < tile.tokens; ++t) {
+    const int32_t* sums = scratch.sums + t * kRowTile;
+    const float factor = x.factors[tile.token + t];
+    float* to = out + (tile.token + t) * matrix.rows + tile.row;
+    if (matrix.row_scales.empty()) {
+      Scale(sums, tile.rows, matrix.scale / factor, output, to);
+    } else {
+      ScaleByRow(sums, tile.rows, matrix.row_scales.data() + tile.row, factor, output, to);
+    }
+  }
+}
+
+void MultiplyGroupTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x,
+                       const Kernels& kernels, Output output, const MultiplyScratch& scratch,
+                       float* out) {
+  const size_t groups = matrix.cols / matrix.group_cols;
+  kernels.group_gemm.run({.weights = matrix.packed.data() + T2R16Bytes(tile.row, matrix.cols),
+                          .scales = matrix.group_scales.data() + tile.row * groups,
+                          .x_high = x.codes + tile.token * matrix.cols,
+                          .x_low = x.low_codes + tile.token * matrix.cols,
+                          .x_sums = x.sums + tile.token * groups,
+                          .out = scratch.products,
+                          .out_stride = kRowTile,
+                          .rows = tile.rows,
+                          .cols = matrix.cols,
+                          .group_cols = matrix.group_cols,
+                          .tokens = tile.tokens});
+  for (size_t t = 0; t < tile.tokens; ++t) {
+    const float* products = scratch.products + t * kRowTile;
+    const float factor = x.factors[tile.token + t];
+    float* to = out + (tile.token + t) * matrix.rows + tile.row;
+    for (size_t r = 0; r < tile.rows; ++r) {
+      const float product = products[r] / factor;
+      to[r] = output == Output::kStore ? product : to[r] + product;
+    }
+  }
+}
+
 }  // namespace
 
 void Multiply(const BitLinear& matrix, IndexRange part, const QuantizedRows& x, size_t tokens,
-              const Kernels& kernels, Output output, int32_t* sums, float* out) {
+              const Kernels& kernels, Output output, const MultiplyScratch& scratch, float* out) {
+  const auto multiply = matrix.group_cols == 0 ? MultiplyTile : MultiplyGroupTile;
   for (size_t row = part.begin; row < part.end; row += kRowTile) {
     const size_t rows = std::min(kRowTile, part.end - row);
     for (size_t token = 0; token < tokens; token += kTokenTile) {
-      const size_t tile_tokens = std::min(kTokenTile, tokens - token);
-      SumTile(matrix, row, rows, x, token, tile_tokens, kernels, sums);
-      for (size_t t = 0; t < tile_tokens; ++t) {
-        Scale(sums + t * kRowTile, rows, matrix.scale / x.factors[token + t], output,
-              out + (token + t) * matrix.rows + row);
-      }
+      const Tile tile = {row, rows, token, std::min(kTokenTile, tokens - token)};
+      multiply(matrix, tile, x, kernels, output, scratch, out);
+    }
+  }
+}
+
+void QuantizeInput(const BitLinear& matrix, const float* x, size_t token, const Kernels& kernels,
+                   QuantizedRows& to) {
+  const size_t cols = matrix.cols;
+  int8_t* codes = to.codes + token * cols;
+  if (matrix.group_cols == 0) {
+    to.factors[token] = kernels.ops.quantize_row(x, codes, &to.sums[token], cols);
+    return;
+  }
+  int8_t* low_codes = to.low_codes + token * cols;
+  to.factors[token] = kernels.ops.quantize_row_wide(x, codes, low_codes, cols);
+  int32_t* sums = to.sums + token * (cols / matrix.group_cols);
+  for (size_t begin = 0; begin < cols; begin += matrix.group_cols) {
+    int32_t high = 0, low = 0;
+    for (size_t col = begin; col < begin + matrix.group_cols; ++col) {
+      high += codes[col];
+      low += low_codes[col];
+    }
+    *sums++ = high * kWideBase + low;
+  }
+}
+
+void DecodeRow(const BitLinear& matrix, size_t row, std::span<int8_t> trits, float* out) {
+  UnpackT2R16Row(matrix.packed.data(), matrix.cols, row, trits.data());
+  const size_t group_cols = matrix.group_cols == 0 ? matrix.cols : matrix.group_cols;
+  const size_t groups = matrix.cols / group_cols;
+  for (size_t group = 0; group < groups; ++group) {
+    float scale = matrix.row_scales.empty() ? matrix.scale : matrix.row_scales[row];
+    if (matrix.group_cols > 0) {
+      const size_t tile = (row / kT2R16Rows * groups + group) * kT2R16Rows;
+      scale = matrix.group_scales[tile + row % kT2R16Rows];
+    }
+    for (size_t col = group * group_cols; col < (group + 1) * group_cols; ++col) {
+      out[col] = static_cast<float>(trits[col]) * scale;
     }
   }
 }

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
-// BitLinear (arXiv:2402.17764): a ternary matrix with one scale, applied to int8 activations.
+// Ternary matrices, and their products with quantised activations.
+//
+// BitLinear (arXiv:2402.17764): one scale for the matrix (or for each row), int8 activations with
+// one factor a token. Where a file has a scale for each group of columns, the activations keep 16
+// bits, as two int8 halves: such models were trained with weights alone quantised.
 #ifndef TERN_MODEL_BIT_LINEAR_H_
 #define TERN_MODEL_BIT_LINEAR_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
@@ -13,19 +18,28 @@
 
 namespace tern {
 
-// W = scale * trits. Two bits a weight, in memory as in the file.
+// W[r][c] = trit[r][c] * the scale of r and of c's group. Two bits a weight.
 struct BitLinear {
-  size_t rows = 0;                // outputs
-  size_t cols = 0;                // inputs
-  float scale = 0;                // mean |w| of the trained weights
-  AlignedBuffer<uint8_t> packed;  // T2R16: kernels/packing.h
+  size_t rows = 0;                    // outputs
+  size_t cols = 0;                    // inputs
+  AlignedBuffer<uint8_t> packed;      // T2R16: kernels/packing.h
+  float scale = 0;                    // of all rows, unless the next two say otherwise
+  AlignedBuffer<float> row_scales;    // [rows]; empty: `scale`
+  size_t group_cols = 0;              // columns that share a scale; 0: whole rows
+  AlignedBuffer<float> group_scales;  // [row groups, cols / group_cols, 16]; kernels/group_gemm.h
+
+  // How the input is prepared before it is quantised.
+  AlignedBuffer<float> input_norm;  // [cols], RMSNorm's weights; empty: none
+  bool rotated = false;             // model/rotation.h
 };
 
-// Activations of several tokens, one factor each: x = codes / factor. Borrowed memory.
+// Activations of several tokens, one factor each: x = codes / factor, with codes of 8 bits, or of
+// 16 for matrices with groups. Borrowed memory.
 struct QuantizedRows {
-  int8_t* codes = nullptr;   // [tokens, cols]
-  int32_t* sums = nullptr;   // [tokens], of the codes
-  float* factors = nullptr;  // [tokens]
+  int8_t* codes = nullptr;      // [tokens, cols]; the high halves of 16-bit ones
+  int8_t* low_codes = nullptr;  // [tokens, cols], of 16-bit ones
+  int32_t* sums = nullptr;      // [tokens], of the codes, or [tokens, cols / group_cols]
+  float* factors = nullptr;     // [tokens]
 };
 
 // Tokens and matrix rows multiplied at once: sums of this many, and the weights behind them, stay
@@ -36,12 +50,29 @@ inline constexpr size_t kSumsTile = kTokenTile * kRowTile;
 
 enum class Output { kStore, kAdd };
 
-// out[t][r] = (or +=) float(sum over c of trit[r][c] * codes[t][c]) * (scale / factors[t]), for all
-// `tokens` and for the rows of the matrix in `part`, which begins at a multiple of 16. The sum is
-// exact, so the result does not depend on how tokens or rows are grouped.
+// What Multiply needs for itself.
+struct MultiplyScratch {
+  int32_t* sums = nullptr;    // [kSumsTile]
+  float* products = nullptr;  // [kSumsTile]
+};
+
+// out[t][r] = (or +=) the product, for all `tokens` and for the rows of the matrix in `part`, which
+// begins at a multiple of 16:
+//   float(sum over c of trit[r][c] * codes[t][c]) * (scale / factors[t]), or with groups
+//   (sum over g of group_scale[r][g] * float(sum over c in g of ...)) / factors[t].
+// Sums of codes are exact and groups are added in ascending order, so the result does not depend on
+// how tokens or rows are grouped.
 void Multiply(const BitLinear& matrix, IndexRange part, const QuantizedRows& x, size_t tokens,
-              const Kernels& kernels, Output output, int32_t* sums /*[kSumsTile], scratch*/,
+              const Kernels& kernels, Output output, const MultiplyScratch& scratch,
               float* out /*[tokens, rows]*/);
+
+// Quantises row `token` of the input of `matrix`: 8 bits, or 16 with its groups' sums.
+void QuantizeInput(const BitLinear& matrix, const float* x /*[cols]*/, size_t token,
+                   const Kernels& kernels, QuantizedRows& to);
+
+// Row `row` as floats.
+void DecodeRow(const BitLinear& matrix, size_t row, std::span<int8_t> trits /*[cols], scratch*/,
+               float* out /*[cols]*/);
 
 }  // namespace tern
 

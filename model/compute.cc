@@ -2,24 +2,42 @@
 #include "model/compute.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/log.h"
 
 namespace tern {
 namespace {
 
-// Rows of the head's input that one pass over the embedding serves.
-constexpr size_t kLogitRows = 16;
-
 // Splits of plain float arrays fall on cache lines.
 constexpr size_t kLineFloats = kCacheLineBytes / sizeof(float);
+
+size_t LargestWidth(const ModelConfig& config) {
+  return std::max({config.dim, config.ffn_dim, config.q_dim()});
+}
+
+// Whether an input prepared for `a` serves `b` too.
+bool SharesInput(const BitLinear& a, const BitLinear& b) {
+  return a.input_norm.empty() && b.input_norm.empty() && a.rotated == b.rotated &&
+         a.group_cols == b.group_cols;
+}
 
 }  // namespace
 
 Compute::Compute(const ModelConfig& config, const Kernels& kernels, ThreadPool* pool)
-    : config_(config), kernels_(kernels), pool_(pool), rope_(config), scratch_(pool->size()) {
+    : config_(config),
+      kernels_(kernels),
+      pool_(pool),
+      rope_(config, RopeKind::kGlobal),
+      scratch_(pool->size()) {
+  if (config.sliding_window > 0) local_rope_.emplace(config, RopeKind::kLocal);
   for (Scratch& scratch : scratch_) {
-    scratch.normed = AlignedBuffer<float>(std::max(config.dim, config.ffn_dim));
+    scratch.normed = AlignedBuffer<float>(LargestWidth(config));
+    scratch.prepared = AlignedBuffer<float>(LargestWidth(config));
     scratch.scores = AlignedBuffer<float>(config.context);
     scratch.sums = AlignedBuffer<int32_t>(kSumsTile);
+    scratch.products = AlignedBuffer<float>(kSumsTile);
   }
 }
 
@@ -34,20 +52,28 @@ void Compute::Run(size_t rows, absl::FunctionRef<void(Lane&)> body) {
 void Compute::Reserve(size_t rows) {
   if (rows <= rows_) return;
   rows_ = rows;
-  const size_t dim = config_.dim, kv_dim = config_.kv_dim(), ffn_dim = config_.ffn_dim;
-  codes_ = AlignedBuffer<int8_t>(rows * std::max(dim, ffn_dim));
-  code_sums_ = AlignedBuffer<int32_t>(rows);
-  floats_ = AlignedBuffer<float>(rows * (2 * dim + 2 * kv_dim + 2 * ffn_dim + 1));
+  const size_t dim = config_.dim, q_dim = config_.q_dim(), kv_dim = config_.kv_dim();
+  const size_t ffn_dim = config_.ffn_dim, width = LargestWidth(config_);
+  // No group is smaller than a tile's columns.
+  const size_t sums = std::max<size_t>(1, width / kT2R16Cols);
+  codes_ = AlignedBuffer<int8_t>(kInputs * 2 * rows * width);
+  code_sums_ = AlignedBuffer<int32_t>(kInputs * rows * sums);
+  floats_ = AlignedBuffer<float>(rows * (2 * q_dim + 2 * kv_dim + 2 * ffn_dim + dim + kInputs));
   float* next = floats_.data();
-  const auto take = [&](size_t width) { return std::exchange(next, next + rows * width); };
-  activations_ = {.x = {codes_.data(), code_sums_.data(), nullptr},
-                  .q = take(dim),
+  const auto take = [&](size_t columns) { return std::exchange(next, next + rows * columns); };
+  activations_ = {.q = take(q_dim),
                   .k = take(kv_dim),
                   .v = take(kv_dim),
-                  .attended = take(dim),
+                  .attended = take(q_dim),
                   .gate = take(ffn_dim),
-                  .up = take(ffn_dim)};
-  activations_.x.factors = take(1);
+                  .up = take(ffn_dim),
+                  .projected = take(dim)};
+  for (size_t i = 0; i < kInputs; ++i) {
+    inputs_[i] = {.codes = codes_.data() + 2 * i * rows * width,
+                  .low_codes = codes_.data() + (2 * i + 1) * rows * width,
+                  .sums = code_sums_.data() + i * rows * sums,
+                  .factors = take(1)};
+  }
 }
 
 Lane::Lane(Compute& compute, size_t thread)
@@ -57,96 +83,162 @@ Lane::Lane(Compute& compute, size_t thread)
       scratch_(compute.scratch_[thread]),
       thread_(thread) {}
 
-void Lane::NormAndQuantize(const float* from, const AlignedBuffer<float>& weight, size_t rows,
-                           QuantizedRows& to) {
-  const size_t width = weight.size();
-  float* normed = scratch_.normed.data();
+const float* Lane::Normed(const float* x, const NormWeights& norm, size_t width) {
+  if (norm.empty()) return x;
+  kernels_.ops.rms_norm(x, norm.data(), config_.norm_eps, scratch_.normed.data(), width);
+  return scratch_.normed.data();
+}
+
+void Lane::PrepareRow(const BitLinear& matrix, const float* x, size_t row, QuantizedRows& to) {
+  float* prepared = scratch_.prepared.data();
+  if (!matrix.input_norm.empty()) {
+    kernels_.ops.rms_norm(x, matrix.input_norm.data(), config_.norm_eps, prepared, matrix.cols);
+    x = prepared;
+  }
+  if (matrix.rotated) {
+    if (x != prepared) std::copy_n(x, matrix.cols, prepared);
+    const auto width = static_cast<uint32_t>(matrix.cols);
+    Rotate(config_.rotation.block_cols, config_.rotation.Signs(width), prepared, matrix.cols);
+    x = prepared;
+  }
+  QuantizeInput(matrix, x, row, kernels_, to);
+}
+
+void Lane::MultiplyShare(const Projection& projection, const QuantizedRows& x, size_t rows,
+                         Output output) {
+  const BitLinear& matrix = projection.matrix;
+  Multiply(matrix, Share(matrix.rows, kT2R16Rows), x, rows, kernels_, output,
+           {scratch_.sums.data(), scratch_.products.data()}, projection.out);
+}
+
+void Lane::Project(const float* from, const NormWeights& norm, size_t rows,
+                   std::initializer_list<Projection> projections, Output output) {
+  // The matrix that each distinct input is prepared for.
+  std::array<const BitLinear*, Compute::kInputs> matrices = {};
+  size_t inputs = 0;
+  for (const Projection& p : projections) {
+    if (inputs > 0 && SharesInput(*matrices[inputs - 1], p.matrix)) continue;
+    TERN_CHECK(inputs < matrices.size());
+    matrices[inputs++] = &p.matrix;
+  }
+  const size_t width = matrices[0]->cols;
   const IndexRange share = Share(rows, 1);
   for (size_t row = share.begin; row < share.end; ++row) {
-    kernels_.ops.rms_norm(from + row * width, weight.data(), config_.norm_eps, normed, width);
-    to.factors[row] =
-        kernels_.ops.quantize_row(normed, to.codes + row * width, &to.sums[row], width);
+    const float* normed = Normed(from + row * width, norm, width);
+    for (size_t i = 0; i < inputs; ++i) {
+      PrepareRow(*matrices[i], normed, row, shared_.inputs_[i]);
+    }
+  }
+  Sync();
+  size_t input = 0;
+  for (const Projection& p : projections) {
+    if (&p.matrix != matrices[input] && !SharesInput(*matrices[input], p.matrix)) ++input;
+    MultiplyShare(p, shared_.inputs_[input], rows, output);
   }
   Sync();
 }
 
-void Lane::MultiplyShare(const QuantizedRows& x, size_t rows, const Projection& projection,
-                         Output output) {
-  const BitLinear& matrix = projection.matrix;
-  tern::Multiply(matrix, Share(matrix.rows, kT2R16Rows), x, rows, kernels_, output,
-                 scratch_.sums.data(), projection.out);
-}
-
-void Lane::Multiply(const QuantizedRows& x, size_t rows,
-                    std::initializer_list<Projection> projections) {
-  for (const Projection& p : projections) MultiplyShare(x, rows, p, Output::kStore);
+void Lane::NormAndAdd(const float* from, const NormWeights& norm, size_t rows, float* h) {
+  const size_t dim = config_.dim;
+  const IndexRange share = Share(rows, 1);
+  for (size_t row = share.begin; row < share.end; ++row) {
+    const float* normed = Normed(from + row * dim, norm, dim);
+    for (size_t col = 0; col < dim; ++col) h[row * dim + col] += normed[col];
+  }
   Sync();
 }
 
-void Lane::MultiplyAdd(const QuantizedRows& x, size_t rows, const Projection& projection) {
-  MultiplyShare(x, rows, projection, Output::kAdd);
-  Sync();
+KvLayer Lane::Where(uint32_t layer, uint32_t cached) const {
+  const float scale =
+      config_.attention_scale > 0
+          ? config_.attention_scale
+          : static_cast<float>(1.0 / std::sqrt(static_cast<double>(config_.head_dim)));
+  return {.layer = cached,
+          .kv_dim = config_.kv_dim(),
+          .head_dim = config_.head_dim,
+          .window = config_.is_local(layer) ? config_.sliding_window : 0,
+          .scale = scale};
 }
 
-void Lane::RotateAndStore(std::span<const BatchRow> batch, uint32_t layer, float* q, float* k,
-                          const float* v, KvCache& cache) {
-  const size_t dim = config_.dim, kv_dim = config_.kv_dim();
+void Lane::RotateAndStore(std::span<const BatchRow> batch, uint32_t layer, uint32_t cached,
+                          const NormWeights& q_norm, const NormWeights& k_norm, KvCache& cache) {
+  const Activations& a = shared_.activations_;
+  const size_t q_dim = config_.q_dim(), kv_dim = config_.kv_dim(), head_dim = config_.head_dim;
+  const RopeTables& rope = shared_.rope(layer);
+  const auto normalise = [&](const NormWeights& norm, float* heads, size_t width) {
+    for (size_t begin = 0; !norm.empty() && begin < width; begin += head_dim) {
+      kernels_.ops.rms_norm(heads + begin, norm.data(), config_.norm_eps, heads + begin, head_dim);
+    }
+  };
   const IndexRange share = Share(batch.size(), 1);
   for (size_t row = share.begin; row < share.end; ++row) {
-    shared_.rope_.Rotate(batch[row].position, config_.heads, q + row * dim);
-    shared_.rope_.Rotate(batch[row].position, config_.kv_heads, k + row * kv_dim);
-    StoreKeyValue(kernels_.ops, batch[row], Where(layer), k + row * kv_dim, v + row * kv_dim,
-                  cache);
+    float* q = a.q + row * q_dim;
+    float* k = a.k + row * kv_dim;
+    normalise(q_norm, q, q_dim);
+    normalise(k_norm, k, kv_dim);
+    rope.Rotate(batch[row].position, config_.heads, q);
+    rope.Rotate(batch[row].position, config_.kv_heads, k);
+    StoreKeyValue(kernels_.ops, batch[row], Where(layer, cached), k, a.v + row * kv_dim, cache);
   }
   Sync();
 }
 
 // Heads outside, rows inside: a thread gets early and late rows alike, whose work grows with their
 // position, and reads the same keys for one row after the other.
-void Lane::Attend(std::span<const BatchRow> batch, uint32_t layer, const KvCache& cache,
-                  const float* q, float* out) {
+void Lane::Attend(std::span<const BatchRow> batch, uint32_t layer, uint32_t cached,
+                  const KvCache& cache) {
+  const Activations& a = shared_.activations_;
   const size_t rows = batch.size();
   const uint32_t heads_per_kv = config_.heads / config_.kv_heads;
   const IndexRange share = Share(config_.heads * rows, 1);
   for (size_t unit = share.begin; unit < share.end; ++unit) {
     const size_t row = unit % rows;
     const auto head = static_cast<uint32_t>(unit / rows);
-    const size_t offset = row * config_.dim + size_t{head} * config_.head_dim;
-    tern::Attend(kernels_.ops, batch[row], Where(layer), head / heads_per_kv, cache, q + offset,
-                 scratch_.scores.data(), out + offset);
+    const size_t offset = row * config_.q_dim() + size_t{head} * config_.head_dim;
+    tern::Attend(kernels_.ops, batch[row], Where(layer, cached), head / heads_per_kv, cache,
+                 a.q + offset, scratch_.scores.data(), a.attended + offset);
   }
   Sync();
 }
 
-void Lane::SquaredReluTimes(size_t rows, float* gate, const float* up) {
-  const IndexRange share = Share(rows * config_.ffn_dim, kLineFloats);
-  for (size_t i = share.begin; i < share.end; ++i) {
-    const float positive = gate[i] > 0 ? gate[i] : 0;
-    gate[i] = positive * positive * up[i];
-  }
-  Sync();
-}
-
-void Lane::Logits(const float* hidden, size_t rows, const AlignedBuffer<float>& norm,
-                  const AlignedBuffer<uint16_t>& embedding, float* logits) {
+void Lane::Activate(size_t rows) {
   const VectorOps& ops = kernels_.ops;
-  const size_t dim = config_.dim, vocab = config_.vocab;
-  float* normed = activations().q;
-  const IndexRange row_share = Share(rows, 1);
-  for (size_t row = row_share.begin; row < row_share.end; ++row) {
-    ops.rms_norm(hidden + row * dim, norm.data(), config_.norm_eps, normed + row * dim, dim);
+  const Activations& a = shared_.activations_;
+  const IndexRange share = Share(rows * config_.ffn_dim, kLineFloats);
+  float* gate = a.gate + share.begin;
+  const float* up = a.up + share.begin;
+  switch (config_.activation) {
+    case Activation::kSquaredRelu:
+      ops.squared_relu_times(gate, up, share.size());
+      break;
+    case Activation::kSilu:
+      ops.silu_times(gate, up, share.size());
+      break;
+    case Activation::kGelu:
+      ops.gelu_times(gate, up, share.size());
+      break;
   }
   Sync();
-  const IndexRange share = Share(vocab, kT2R16Rows);  // the rows that this thread loaded
-  for (size_t begin = 0; begin < rows; begin += kLogitRows) {
-    const size_t end = std::min(rows, begin + kLogitRows);
-    for (size_t token = share.begin; token < share.end; ++token) {
-      const uint16_t* weights = embedding.data() + token * dim;
-      for (size_t row = begin; row < end; ++row) {
-        logits[row * vocab + token] = ops.dot_f16(weights, normed + row * dim, dim);
-      }
-    }
+}
+
+void Lane::Norm(const float* hidden, const NormWeights& norm, size_t rows, float* out) {
+  const size_t dim = config_.dim;
+  const IndexRange share = Share(rows, 1);
+  for (size_t row = share.begin; row < share.end; ++row) {
+    kernels_.ops.rms_norm(hidden + row * dim, norm.data(), config_.norm_eps, out + row * dim, dim);
   }
+  Sync();
+}
+
+void Lane::Logits(const float* normed, size_t rows, const EmbeddingTable& head, float* logits) {
+  if (IsTernary(head.type)) {
+    static const NormWeights kNone;
+    Project(normed, kNone, rows, {{head.ternary, logits}});
+    return;
+  }
+  // The rows that this thread loaded.
+  const IndexRange share = Share(head.rows, kT2R16Rows);
+  DotRows(head, share, normed, rows, kernels_.ops, scratch_.normed.data(), logits);
   Sync();
 }
 

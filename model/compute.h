@@ -4,9 +4,11 @@
 #ifndef TERN_MODEL_COMPUTE_H_
 #define TERN_MODEL_COMPUTE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "model/attention.h"
 #include "model/bit_linear.h"
 #include "model/config.h"
+#include "model/embedding.h"
 #include "model/kv_cache.h"
 #include "model/rope.h"
 
@@ -24,13 +27,13 @@ namespace tern {
 
 // What flows between the steps of a layer. Borrowed memory.
 struct Activations {
-  QuantizedRows x;            // input of the next projections: [rows, dim] or [rows, ffn_dim]
-  float* q = nullptr;         // [rows, dim]
-  float* k = nullptr;         // [rows, kv_dim]
-  float* v = nullptr;         // [rows, kv_dim]
-  float* attended = nullptr;  // [rows, dim]
-  float* gate = nullptr;      // [rows, ffn_dim]
-  float* up = nullptr;        // [rows, ffn_dim]
+  float* q = nullptr;          // [rows, q_dim]
+  float* k = nullptr;          // [rows, kv_dim]
+  float* v = nullptr;          // [rows, kv_dim]
+  float* attended = nullptr;   // [rows, q_dim]
+  float* gate = nullptr;       // [rows, ffn_dim]
+  float* up = nullptr;         // [rows, ffn_dim]
+  float* projected = nullptr;  // [rows, dim]
 };
 
 // A matrix and where its product goes.
@@ -38,6 +41,9 @@ struct Projection {
   const BitLinear& matrix;
   float* out;  // [rows, matrix.rows]
 };
+
+// The weights of a norm; empty for a model that has none there: the input goes on as it is.
+using NormWeights = AlignedBuffer<float>;
 
 class Lane;
 
@@ -54,23 +60,33 @@ class Compute {
  private:
   friend class Lane;
 
+  // Projections of one input that differ in how they prepare it: q, k and v at most.
+  static constexpr size_t kInputs = 3;
+
   // What each thread has for itself.
   struct Scratch {
-    AlignedBuffer<float> normed;  // [max(dim, ffn_dim)]
-    AlignedBuffer<float> scores;  // [context]
-    AlignedBuffer<int32_t> sums;  // [kSumsTile]
+    AlignedBuffer<float> normed;    // [the largest width]
+    AlignedBuffer<float> prepared;  // likewise
+    AlignedBuffer<float> scores;    // [context]
+    AlignedBuffer<int32_t> sums;    // [kSumsTile]
+    AlignedBuffer<float> products;  // [kSumsTile]
   };
 
   void Reserve(size_t rows);
+  const RopeTables& rope(uint32_t layer) const {
+    return config_.is_local(layer) ? *local_rope_ : rope_;
+  }
 
   const ModelConfig config_;
   const Kernels kernels_;
   ThreadPool* const pool_;
   const RopeTables rope_;
-  std::vector<Scratch> scratch_;  // [threads]
+  std::optional<RopeTables> local_rope_;  // of a model with windows
+  std::vector<Scratch> scratch_;          // [threads]
 
   size_t rows_ = 0;  // room in the buffers below
   Activations activations_;
+  std::array<QuantizedRows, kInputs> inputs_;
   AlignedBuffer<int8_t> codes_;
   AlignedBuffer<int32_t> code_sums_;
   AlignedBuffer<float> floats_;
@@ -83,33 +99,37 @@ class Lane {
  public:
   Lane(Compute& compute, size_t thread);
 
+  const ModelConfig& config() const { return config_; }
   // The buffers between the steps, the same for all threads.
   Activations& activations() { return shared_.activations_; }
 
-  // to = quant(RMSNorm(from)), each of `rows` rows for itself.
-  void NormAndQuantize(const float* from, const AlignedBuffer<float>& weight, size_t rows,
-                       QuantizedRows& to);
+  // out = (or +=) W quant(prepare(RMSNorm(from))) for each projection: quantised as its matrix
+  // wants, after a norm of its own and a rotation where it has them.
+  void Project(const float* from, const NormWeights& norm, size_t rows,
+               std::initializer_list<Projection> projections, Output output = Output::kStore);
 
-  // out = W x for each projection of the same x.
-  void Multiply(const QuantizedRows& x, size_t rows, std::initializer_list<Projection> projections);
+  // h += RMSNorm(from), each of `rows` rows for itself.
+  void NormAndAdd(const float* from, const NormWeights& norm, size_t rows, float* h);
 
-  // out += W x.
-  void MultiplyAdd(const QuantizedRows& x, size_t rows, const Projection& projection);
+  // Normalises heads of queries and keys where the model does so, rotates them to their positions
+  // and writes keys and values to the cache. `layer` counts from the model's first, `cached` from
+  // the cache's.
+  void RotateAndStore(std::span<const BatchRow> batch, uint32_t layer, uint32_t cached,
+                      const NormWeights& q_norm, const NormWeights& k_norm, KvCache& cache);
 
-  // Rotates queries and keys to their positions; writes keys and values to the cache.
-  void RotateAndStore(std::span<const BatchRow> batch, uint32_t layer, float* q, float* k,
-                      const float* v, KvCache& cache);
+  // Causal attention: a.attended[row] = every head's weighted values, one head after the other.
+  void Attend(std::span<const BatchRow> batch, uint32_t layer, uint32_t cached,
+              const KvCache& cache);
 
-  // Causal attention: out[row] = every head's weighted values, one head after the other.
-  void Attend(std::span<const BatchRow> batch, uint32_t layer, const KvCache& cache, const float* q,
-              float* out /*[rows, dim]*/);
+  // a.gate = activation(a.gate) * a.up, element by element.
+  void Activate(size_t rows);
 
-  // gate = relu(gate)^2 * up, element by element.
-  void SquaredReluTimes(size_t rows, float* gate, const float* up);
+  // out = RMSNorm(hidden).
+  void Norm(const float* hidden, const NormWeights& norm, size_t rows, float* out /*[rows, dim]*/);
 
-  // logits = RMSNorm(hidden) times the transposed embedding.
-  void Logits(const float* hidden, size_t rows, const AlignedBuffer<float>& norm,
-              const AlignedBuffer<uint16_t>& embedding, float* logits /*[rows, vocab]*/);
+  // logits = normed times the transposed head. Overwrites a.q.
+  void Logits(const float* normed, size_t rows, const EmbeddingTable& head,
+              float* logits /*[rows, vocab]*/);
 
  private:
   // This thread's part of [0, count), cut at multiples of `multiple`.
@@ -117,9 +137,12 @@ class Lane {
     return SplitRange(count, multiple, thread_, shared_.pool_->size());
   }
   void Sync() { shared_.pool_->Sync(); }
-  void MultiplyShare(const QuantizedRows& x, size_t rows, const Projection& projection,
+  // x, or its norm in this thread's scratch.
+  const float* Normed(const float* x, const NormWeights& norm, size_t width);
+  void PrepareRow(const BitLinear& matrix, const float* x, size_t row, QuantizedRows& to);
+  void MultiplyShare(const Projection& projection, const QuantizedRows& x, size_t rows,
                      Output output);
-  KvLayer Where(uint32_t layer) const { return {layer, config_.kv_dim(), config_.head_dim}; }
+  KvLayer Where(uint32_t layer, uint32_t cached) const;
 
   Compute& shared_;
   const ModelConfig& config_;

@@ -81,8 +81,11 @@ struct ModelConfig {
 // together. INVALID_ARGUMENT naming the field otherwise.
 absl::Status Validate(const ModelConfig& config);
 
+// The largest group of columns that may share a scale: its sums stay exact (kernels/group_gemm.h).
+inline constexpr uint32_t kMaxGroupCols = 256;
+
 // What a tensor is for, which decides the types it may have.
-enum class TensorRole { kNorm, kMatrix, kEmbedding };
+enum class TensorRole { kNorm, kMatrix, kEmbedding, kHead };
 
 // A tensor that a model needs.
 struct TensorSpec {

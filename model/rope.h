@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Rotary position embedding (Su et al., arXiv:2104.09864), pairing column j of a head with column
-// j + head_dim / 2 ("half-split", "NEOX"), as BitNet b1.58 has it.
+// j + head_dim / 2 ("half-split", "NEOX"). Files of architecture `llama` pair columns 2j and 2j +
+// 1: loading reorders their rows (model/weights.h).
 #ifndef TERN_MODEL_ROPE_H_
 #define TERN_MODEL_ROPE_H_
 
@@ -12,11 +13,16 @@
 
 namespace tern {
 
-// Cosines and sines of position * theta^(-2j / head_dim), made in double and rounded to float once.
-// Immutable, thread-safe.
+// Which layers a table is for: those that attend to everything, or to a window (model/config.h).
+enum class RopeKind { kGlobal, kLocal };
+
+// Cosines and sines of position * frequency[j], made in double and rounded to float once. The
+// frequencies are theta^(-2j / head_dim), for global layers scaled as the config says: divided by
+// the factor (linear), or YaRN (Peng et al., arXiv:2309.00071), which divides the low ones only and
+// multiplies cosines and sines by 0.1 ln(factor) + 1. Immutable, thread-safe.
 class RopeTables {
  public:
-  explicit RopeTables(const ModelConfig& config);
+  RopeTables(const ModelConfig& config, RopeKind kind);
 
   // Rotates `heads` heads that follow each other, in place: (a, b) becomes
   // (a cos - b sin, b cos + a sin). REQUIRES position < config.context.

@@ -10,10 +10,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "formats/gguf_writer.h"
 #include "kernels/packing.h"
+#include "model/gguf_config.h"
 #include "model/synth_vocabulary.h"
+#include "model/weights.h"
 
 namespace tern {
 namespace {
@@ -24,6 +27,7 @@ ModelConfig Shape(const char* name, uint32_t dim, uint32_t ffn_dim, uint32_t lay
                   uint32_t kv_heads, uint32_t vocab, uint32_t context) {
   ModelConfig config;
   config.architecture = "bitnet-b1.58";
+  config.sub_norms = true;
   config.name = name;
   config.vocab = vocab;
   config.dim = dim;
@@ -178,41 +182,26 @@ class WeightFiller {
   std::vector<uint8_t> chunk_;
 };
 
+// With the types of the official bitnet-b1.58 file: norms F32, projections I2_S, embedding F16.
 std::vector<TensorInfo> AllTensors(const ModelConfig& config) {
-  std::vector<TensorInfo> tensors = {EmbeddingTensor(config)};
-  for (uint32_t layer = 0; layer < config.layers; ++layer) {
-    for (TensorInfo& tensor : LayerTensors(config, layer)) tensors.push_back(std::move(tensor));
+  std::vector<TensorInfo> tensors;
+  for (TensorSpec& spec : StageTensorSpecs(config, {0, config.layers})) {
+    const TensorType type = spec.role == TensorRole::kNorm     ? TensorType::kF32
+                            : spec.role == TensorRole::kMatrix ? TensorType::kI2S
+                                                               : TensorType::kF16;
+    const absl::StatusOr<uint64_t> bytes = TensorBytes(type, spec.shape);
+    TERN_CHECK(bytes.ok());  // the shapes are ours
+    tensors.push_back({std::move(spec.name), type, std::move(spec.shape), *bytes});
   }
-  tensors.push_back(OutputNormTensor(config));
   return tensors;
 }
 
-template <typename T>
-GgufValue Value(T value) {
-  GgufValue held;
-  held.value.emplace<T>(std::move(value));
-  return held;
-}
-
-// The keys of the official BitNet-b1.58-2B-4T file.
 std::vector<std::pair<std::string, GgufValue>> Metadata(const ModelConfig& config) {
-  const auto key = [&](const char* name) { return absl::StrCat(config.architecture, ".", name); };
-  std::vector<std::pair<std::string, GgufValue>> metadata = {
-      {"general.architecture", Value(config.architecture)},
-      {"general.name", Value(config.name)},
-      {key("vocab_size"), Value<uint64_t>(config.vocab)},
-      {key("context_length"), Value<uint64_t>(config.context)},
-      {key("embedding_length"), Value<uint64_t>(config.dim)},
-      {key("block_count"), Value<uint64_t>(config.layers)},
-      {key("feed_forward_length"), Value<uint64_t>(config.ffn_dim)},
-      {key("rope.dimension_count"), Value<uint64_t>(config.head_dim)},
-      {key("attention.head_count"), Value<uint64_t>(config.heads)},
-      {key("attention.head_count_kv"), Value<uint64_t>(config.kv_heads)},
-      {key("attention.layer_norm_rms_epsilon"), Value<double>(config.norm_eps)},
-      {key("rope.freq_base"), Value<double>(config.rope_theta)},
-      {"general.file_type", Value<uint64_t>(40)},
-      {"general.quantization_version", Value<uint64_t>(2)},
-  };
+  constexpr uint64_t kMostlyI2S = 40;
+  std::vector<std::pair<std::string, GgufValue>> metadata;
+  AppendModelConfig(config, metadata);
+  metadata.emplace_back("general.file_type", GgufValue{kMostlyI2S});
+  metadata.emplace_back("general.quantization_version", GgufValue{uint64_t{2}});
   AppendSyntheticVocabulary(config.vocab, metadata);
   return metadata;
 }

@@ -30,18 +30,23 @@ struct Transformer::State {
   Compute compute;
   std::vector<BatchRow> rows = {};   // of the current call
   std::vector<SequenceId> ids = {};  // likewise
+  std::vector<int8_t> trits = {};    // [dim], scratch of Embed
+  std::vector<float> normed = {};    // [rows, dim], of the current call
 
-  bool has_head() const { return range.end == config.layers; }
+  bool is_last() const { return range.end == config.layers; }
 
   absl::Status Check(std::span<const SequenceRows> batch, const KvCache& cache);
   absl::Status Reserve(std::span<const SequenceRows> batch, KvCache& cache) const;
 };
 
 std::string RopeDigest(const ModelConfig& config) {
-  const RopeTables tables(config);
   Sha256 hash;
-  hash.Update(Bytes(tables.cosines()));
-  hash.Update(Bytes(tables.sines()));
+  for (const RopeKind kind : {RopeKind::kGlobal, RopeKind::kLocal}) {
+    if (kind == RopeKind::kLocal && config.sliding_window == 0) continue;
+    const RopeTables tables(config, kind);
+    hash.Update(Bytes(tables.cosines()));
+    hash.Update(Bytes(tables.sines()));
+  }
   return hash.Finish();
 }
 
@@ -60,14 +65,21 @@ Transformer::~Transformer() = default;
 const ModelConfig& Transformer::config() const { return state_->config; }
 LayerRange Transformer::range() const { return state_->range; }
 
-void Transformer::Embed(std::span<const TokenId> tokens, float* hidden) const {
-  TERN_CHECK(state_->range.begin == 0);
-  const size_t dim = state_->config.dim;
+void Transformer::Embed(std::span<const TokenId> tokens, float* hidden) {
+  State& s = *state_;
+  TERN_CHECK(s.range.begin == 0);
+  const ModelConfig& config = s.config;
+  s.trits.resize(config.dim);
   for (const TokenId token : tokens) {
-    TERN_CHECK(token >= 0 && static_cast<uint32_t>(token) < state_->config.vocab);
-    const uint16_t* row = state_->weights.embedding.data() + static_cast<size_t>(token) * dim;
-    state_->kernels.ops.from_f16(row, hidden, dim);
-    hidden += dim;
+    TERN_CHECK(token >= 0 && static_cast<uint32_t>(token) < config.vocab);
+    LookUp(s.weights.embedding, static_cast<size_t>(token), s.kernels.ops, s.trits, hidden);
+    if (config.rotation.embedding) {
+      RotateBack(config.rotation.block_cols, config.rotation.Signs(config.dim), hidden, config.dim);
+    }
+    if (config.embedding_scale != 1) {
+      for (size_t col = 0; col < config.dim; ++col) hidden[col] *= config.embedding_scale;
+    }
+    hidden += config.dim;
   }
 }
 
@@ -127,7 +139,8 @@ absl::Status Transformer::Forward(std::span<const SequenceRows> batch, KvCache& 
   }
   s.compute.Run(s.rows.size(), [&](Lane& lane) {
     for (uint32_t layer = 0; layer < s.range.size(); ++layer) {
-      RunLayer(s.weights.layers[layer], s.rows, layer, cache, lane, hidden);
+      RunLayer(s.weights.layers[layer], s.rows, {s.range.begin + layer, layer}, cache, lane,
+               hidden);
     }
   });
   for (const SequenceRows& entry : batch) cache.Advance(entry.sequence, entry.rows);
@@ -136,11 +149,21 @@ absl::Status Transformer::Forward(std::span<const SequenceRows> batch, KvCache& 
 
 void Transformer::Logits(std::span<const float> hidden, float* logits) {
   State& s = *state_;
-  TERN_CHECK(s.has_head() && hidden.size() % s.config.dim == 0);
+  TERN_CHECK(s.is_last() && s.config.has_head && hidden.size() % s.config.dim == 0);
   const size_t rows = hidden.size() / s.config.dim;
+  s.normed.resize(hidden.size());
   s.compute.Run(rows, [&](Lane& lane) {
-    lane.Logits(hidden.data(), rows, s.weights.output_norm, s.weights.embedding, logits);
+    lane.Norm(hidden.data(), s.weights.output_norm, rows, s.normed.data());
+    lane.Logits(s.normed.data(), rows, s.weights.head(), logits);
   });
+}
+
+void Transformer::OutputNorm(std::span<const float> hidden, float* out) {
+  State& s = *state_;
+  TERN_CHECK(s.is_last() && hidden.size() % s.config.dim == 0);
+  const size_t rows = hidden.size() / s.config.dim;
+  s.compute.Run(rows,
+                [&](Lane& lane) { lane.Norm(hidden.data(), s.weights.output_norm, rows, out); });
 }
 
 }  // namespace tern

@@ -16,7 +16,7 @@
 #include "kernels/registry.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
-#include "text/tokenizer.h"
+#include "text/vocabulary.h"
 
 namespace tern {
 
@@ -57,7 +57,7 @@ class Transformer {
 
   // hidden[row] = the embedding of tokens[row]. REQUIRES that the range begins at 0 and every
   // token < vocab.
-  void Embed(std::span<const TokenId> tokens, float* hidden /*[tokens, dim]*/) const;
+  void Embed(std::span<const TokenId> tokens, float* hidden /*[tokens, dim]*/);
 
   // Runs the layers on `hidden`, in place, and extends the sequences' caches. `batch` covers all
   // rows in order. INVALID_ARGUMENT (with nothing changed) if a position is not the sequence's
@@ -67,9 +67,13 @@ class Transformer {
   absl::Status Forward(std::span<const SequenceRows> batch, KvCache& cache,
                        float* hidden /*[rows, dim]*/);
 
-  // logits = RMSNorm(hidden) times the transposed embedding, for one row or several. REQUIRES that
-  // the range has the last layer.
+  // logits = RMSNorm(hidden) times the transposed head, for one row or several. REQUIRES that the
+  // range has the last layer and the model a head.
   void Logits(std::span<const float> hidden /*[rows, dim]*/, float* logits /*[rows, vocab]*/);
+
+  // out = RMSNorm(hidden): what embedding models end with. REQUIRES that the range has the last
+  // layer.
+  void OutputNorm(std::span<const float> hidden /*[rows, dim]*/, float* out /*[rows, dim]*/);
 
   const ModelConfig& config() const;
   LayerRange range() const;

@@ -7,23 +7,30 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "formats/dense.h"
+#include "formats/ternary.h"
 #include "kernels/packing.h"
+#include "model/matrix_loader.h"
 
 namespace tern {
 namespace {
 
 struct NormSlot {
   const char* name;
-  AlignedBuffer<float> LayerWeights::*weight;
+  NormWeights LayerWeights::*weight;
 };
 constexpr NormSlot kNorms[] = {
     {"attn_norm", &LayerWeights::attn_norm},
+    {"attn_q_norm", &LayerWeights::attn_q_norm},
+    {"attn_k_norm", &LayerWeights::attn_k_norm},
     {"attn_sub_norm", &LayerWeights::attn_sub_norm},
+    {"post_attention_norm", &LayerWeights::post_attention_norm},
     {"ffn_norm", &LayerWeights::ffn_norm},
     {"ffn_sub_norm", &LayerWeights::ffn_sub_norm},
+    {"post_ffw_norm", &LayerWeights::post_ffw_norm},
 };
 
 struct MatrixSlot {
@@ -37,36 +44,44 @@ constexpr MatrixSlot kMatrices[] = {
     {"ffn_down", &LayerWeights::ffn_down},
 };
 
-std::string Describe(const TensorInfo& info) {
-  return absl::StrCat(TensorTypeName(info.type), " [", absl::StrJoin(info.shape, ", "), "]");
+// Columns that share a scale in a ternary embedding or head, whose inputs always keep 16 bits.
+size_t TableGroupCols(TensorType type, size_t cols) {
+  size_t group = ScaleCols(type, cols);
+  if (group <= kMaxGroupCols) return group;
+  for (group = kMaxGroupCols; cols % group != 0;) group /= 2;
+  return group;
 }
 
-bool IsFiniteF16(uint16_t bits) {
-  constexpr uint16_t kExponent = 0x7C00;
-  return (bits & kExponent) != kExponent;
+// Bytes of a ternary matrix once loaded.
+uint64_t LoadedMatrixBytes(uint64_t rows, uint64_t cols, uint64_t group_cols) {
+  const uint64_t padded = (rows + kT2R16Rows - 1) / kT2R16Rows * kT2R16Rows;
+  const uint64_t scales = group_cols == 0 ? 0 : padded * (cols / group_cols);
+  return T2R16Bytes(rows, cols) + scales * sizeof(float);
 }
 
 // Loads one tensor at a time, with all threads.
 class Loader {
  public:
-  Loader(const TensorSource& source, ThreadPool& pool, uint64_t total_bytes,
-         const std::function<void(float)>& progress)
-      : source_(source), pool_(pool), total_bytes_(total_bytes), progress_(progress) {}
+  Loader(const ModelConfig& config, const TensorSource& source, ThreadPool& pool,
+         uint64_t total_bytes, const std::function<void(float)>& progress)
+      : config_(config),
+        source_(source),
+        pool_(pool),
+        total_bytes_(total_bytes),
+        progress_(progress) {}
 
-  absl::StatusOr<LayerWeights> Layer(const ModelConfig& config, uint32_t layer);
-  absl::StatusOr<AlignedBuffer<float>> Norm(const TensorInfo& want);
-  absl::StatusOr<BitLinear> Matrix(const TensorInfo& want);
-  absl::StatusOr<AlignedBuffer<uint16_t>> Embedding(const TensorInfo& want);
+  absl::StatusOr<LayerWeights> Layer(uint32_t layer);
+  absl::StatusOr<NormWeights> Norm(const TensorSpec& want);
+  absl::StatusOr<EmbeddingTable> Table(const TensorSpec& want);
 
  private:
-  absl::StatusOr<TensorView> Find(const TensorInfo& want) const;
+  absl::StatusOr<TensorView> Find(const TensorSpec& want) const;
+  absl::StatusOr<BitLinear> Matrix(const TensorSpec& want);
+  absl::Status CopyRows(const TensorView& view, EmbeddingTable& table);
 
-  // Calls body(rows) on every thread with its share of `rows`; the first error, by row.
-  template <typename Body>
-  absl::Status ForRows(size_t rows, Body body);
+  void Done(const TensorSpec& tensor);
 
-  void Done(const TensorInfo& tensor);
-
+  const ModelConfig& config_;
   const TensorSource& source_;
   ThreadPool& pool_;
   const uint64_t total_bytes_;
@@ -74,59 +89,49 @@ class Loader {
   uint64_t done_bytes_ = 0;
 };
 
-absl::StatusOr<TensorView> Loader::Find(const TensorInfo& want) const {
-  TERN_ASSIGN_OR_RETURN(const TensorView view, source_.Find(want.name));
-  if (view.info.type != want.type || view.info.shape != want.shape) {
-    return absl::DataLossError(absl::StrCat("tensor ", want.name, ": found ", Describe(view.info),
-                                            ", want ", Describe(want)));
-  }
-  if (view.data.size() != want.bytes) {
+absl::StatusOr<TensorView> Loader::Find(const TensorSpec& want) const {
+  TERN_ASSIGN_OR_RETURN(TensorView view, source_.Find(want.name));
+  TERN_RETURN_IF_ERROR(CheckTensor(config_, want, view.info));
+  const absl::StatusOr<uint64_t> bytes = TensorBytes(view.info.type, view.info.shape);
+  if (!bytes.ok() || view.data.size() != *bytes) {
     return absl::DataLossError(absl::StrCat("tensor ", want.name, ": found ", view.data.size(),
-                                            " bytes, want ", want.bytes));
+                                            " bytes, want ", bytes.value_or(0)));
   }
   return view;
 }
 
-template <typename Body>
-absl::Status Loader::ForRows(size_t rows, Body body) {
-  std::vector<absl::Status> statuses(pool_.size());
-  pool_.Run([&](size_t thread) {
-    const IndexRange share = SplitRange(rows, kT2R16Rows, thread, pool_.size());
-    if (share.size() > 0) statuses[thread] = body(share);
-  });
-  for (const absl::Status& status : statuses) TERN_RETURN_IF_ERROR(status);
-  return absl::OkStatus();
-}
-
-void Loader::Done(const TensorInfo& tensor) {
-  done_bytes_ += tensor.bytes;
+void Loader::Done(const TensorSpec& tensor) {
+  done_bytes_ += LoadedBytes(config_, tensor);
   if (!progress_) return;
   progress_(
       static_cast<float>(static_cast<double>(done_bytes_) / static_cast<double>(total_bytes_)));
 }
 
-absl::StatusOr<LayerWeights> Loader::Layer(const ModelConfig& config, uint32_t layer) {
+absl::StatusOr<LayerWeights> Loader::Layer(uint32_t layer) {
   LayerWeights weights;
-  for (const TensorInfo& want : LayerTensors(config, layer)) {
-    const auto is = [&](const char* name) {
-      return want.name == absl::StrCat("blk.", layer, ".", name, ".weight");
+  for (const TensorSpec& want : LayerTensors(config_, layer)) {
+    const auto is = [&](const char* name, const char* suffix) {
+      return want.name == absl::StrCat("blk.", layer, ".", name, suffix, ".weight");
     };
     for (const NormSlot& slot : kNorms) {
-      if (!is(slot.name)) continue;
+      if (!is(slot.name, "")) continue;
       TERN_ASSIGN_OR_RETURN(weights.*slot.weight, Norm(want));
     }
     for (const MatrixSlot& slot : kMatrices) {
-      if (!is(slot.name)) continue;
-      TERN_ASSIGN_OR_RETURN(weights.*slot.matrix, Matrix(want));
+      if (is(slot.name, "")) {
+        TERN_ASSIGN_OR_RETURN(weights.*slot.matrix, Matrix(want));
+      } else if (is(slot.name, "_norm_in")) {  // follows its matrix
+        TERN_ASSIGN_OR_RETURN((weights.*slot.matrix).input_norm, Norm(want));
+      }
     }
   }
   return weights;
 }
 
-absl::StatusOr<AlignedBuffer<float>> Loader::Norm(const TensorInfo& want) {
+absl::StatusOr<NormWeights> Loader::Norm(const TensorSpec& want) {
   TERN_ASSIGN_OR_RETURN(const TensorView view, Find(want));
-  AlignedBuffer<float> norm(want.cols());
-  std::memcpy(norm.data(), view.data.data(), view.data.size());
+  NormWeights norm(want.shape[0]);
+  DecodeDense(view.info.type, view.data.data(), norm.size(), norm.data());
   for (const float weight : norm) {
     if (std::isfinite(weight)) continue;
     return absl::DataLossError(
@@ -136,69 +141,107 @@ absl::StatusOr<AlignedBuffer<float>> Loader::Norm(const TensorInfo& want) {
   return norm;
 }
 
-absl::StatusOr<BitLinear> Loader::Matrix(const TensorInfo& want) {
+absl::StatusOr<BitLinear> Loader::Matrix(const TensorSpec& want) {
   TERN_ASSIGN_OR_RETURN(const TensorView view, Find(want));
-  BitLinear matrix;
-  matrix.rows = want.rows();
-  matrix.cols = want.cols();
-  std::memcpy(&matrix.scale, view.data.data() + matrix.rows * matrix.cols / 4, sizeof(float));
-  if (!std::isfinite(matrix.scale)) {
-    return absl::DataLossError(absl::StrCat("tensor ", want.name, ": found scale ", matrix.scale,
-                                            ", want a finite number"));
-  }
-  matrix.packed = AlignedBuffer<uint8_t>(T2R16Bytes(matrix.rows, matrix.cols));
-  const absl::Status repacked = ForRows(matrix.rows, [&](IndexRange share) {
-    return RepackI2SToT2R16(view.data.data(), matrix.cols, share.begin, share.end,
-                            matrix.packed.data());
-  });
-  if (!repacked.ok()) {
-    return absl::Status(repacked.code(),
-                        absl::StrCat("tensor ", want.name, ": ", repacked.message()));
-  }
+  const bool is_rotary =
+      absl::EndsWith(want.name, ".attn_q.weight") || absl::EndsWith(want.name, ".attn_k.weight");
+  const MatrixOptions options = {
+      .group_cols = config_.group_cols,
+      .interleaved_head_dim = config_.interleaved_rope && is_rotary ? config_.head_dim : 0};
+  TERN_ASSIGN_OR_RETURN(BitLinear matrix, LoadMatrix(view, options, pool_));
+  matrix.rotated = config_.rotation.Applies(want.name);
   Done(want);
   return matrix;
 }
 
-absl::StatusOr<AlignedBuffer<uint16_t>> Loader::Embedding(const TensorInfo& want) {
-  TERN_ASSIGN_OR_RETURN(const TensorView view, Find(want));
-  const size_t dim = want.cols();
-  AlignedBuffer<uint16_t> embedding(want.rows() * dim);
-  TERN_RETURN_IF_ERROR(ForRows(want.rows(), [&](IndexRange share) {
-    uint16_t* begin = embedding.data() + share.begin * dim;
-    uint16_t* end = embedding.data() + share.end * dim;
-    std::memcpy(begin, view.data.data() + share.begin * dim * sizeof(uint16_t),
-                share.size() * dim * sizeof(uint16_t));
-    const uint16_t* bad = std::find_if_not(begin, end, IsFiniteF16);
-    if (bad == end) return absl::OkStatus();
-    return absl::DataLossError(absl::StrCat("tensor ", want.name, ": row ",
-                                            (bad - embedding.data()) / dim,
-                                            ": found infinity or NaN, want finite numbers"));
-  }));
-  Done(want);
-  return embedding;
+// Whether 16-bit floats have no exponent of all ones, which `exponent` masks.
+bool AllFinite(const uint8_t* row, uint64_t cols, uint16_t exponent) {
+  const auto* halves = reinterpret_cast<const uint16_t*>(row);
+  return std::none_of(halves, halves + cols,
+                      [exponent](uint16_t half) { return (half & exponent) == exponent; });
 }
 
-// Tensors that the stage of `range` holds besides its layers.
-std::vector<TensorInfo> EndTensors(const ModelConfig& config, LayerRange range) {
-  std::vector<TensorInfo> tensors;
-  if (range.begin == 0 || range.end == config.layers) tensors.push_back(EmbeddingTensor(config));
-  if (range.end == config.layers) tensors.push_back(OutputNormTensor(config));
-  return tensors;
+bool AllFinite(TensorType type, const uint8_t* row, uint64_t cols, std::vector<float>& scratch) {
+  if (type == TensorType::kF16) return AllFinite(row, cols, 0x7C00);
+  if (type == TensorType::kBF16) return AllFinite(row, cols, 0x7F80);
+  DecodeDense(type, row, cols, scratch.data());
+  return std::all_of(scratch.begin(), scratch.end(), [](float x) { return std::isfinite(x); });
+}
+
+absl::Status Loader::CopyRows(const TensorView& view, EmbeddingTable& table) {
+  std::vector<absl::Status> statuses(pool_.size());
+  pool_.Run([&](size_t thread) {
+    const IndexRange share = SplitRange(table.rows, kT2R16Rows, thread, pool_.size());
+    std::vector<float> floats(table.cols);
+    for (size_t row = share.begin; row < share.end; ++row) {
+      uint8_t* to = table.dense.data() + row * table.row_bytes;
+      std::memcpy(to, view.data.data() + row * table.row_bytes, table.row_bytes);
+      if (AllFinite(table.type, to, table.cols, floats)) continue;
+      statuses[thread] =
+          absl::DataLossError(absl::StrCat("tensor ", view.info.name, ": row ", row,
+                                           ": found infinity or NaN, want finite numbers"));
+      return;
+    }
+  });
+  for (const absl::Status& status : statuses) TERN_RETURN_IF_ERROR(status);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<EmbeddingTable> Loader::Table(const TensorSpec& want) {
+  TERN_ASSIGN_OR_RETURN(const TensorView view, Find(want));
+  EmbeddingTable table;
+  table.type = view.info.type;
+  table.cols = want.shape[0];
+  table.rows = want.shape[1];
+  if (IsTernary(table.type)) {
+    const MatrixOptions options = {.group_cols = TableGroupCols(table.type, table.cols)};
+    TERN_ASSIGN_OR_RETURN(table.ternary, LoadMatrix(view, options, pool_));
+    // A tied head multiplies rows that are stored rotated.
+    table.ternary.rotated = want.role == TensorRole::kEmbedding
+                                ? config_.rotation.embedding
+                                : config_.rotation.Applies(want.name);
+  } else {
+    table.row_bytes = DenseRowBytes(table.type, table.cols);
+    table.dense = AlignedBuffer<uint8_t>(table.rows * table.row_bytes);
+    TERN_RETURN_IF_ERROR(CopyRows(view, table));
+  }
+  Done(want);
+  return table;
 }
 
 }  // namespace
 
-uint64_t WeightBytes(const ModelConfig& config, LayerRange range) {
-  const auto loaded_bytes = [](const TensorInfo& tensor) {
-    return tensor.type == TensorType::kI2S ? T2R16Bytes(tensor.rows(), tensor.cols())
-                                           : tensor.bytes;
-  };
-  uint64_t layer_bytes = 0;
-  for (const TensorInfo& tensor : LayerTensors(config, range.begin)) {
-    layer_bytes += loaded_bytes(tensor);
+uint64_t LoadedBytes(const ModelConfig& config, const TensorSpec& tensor) {
+  const uint64_t cols = tensor.shape[0];
+  const uint64_t rows = tensor.shape.size() < 2 ? 1 : tensor.shape[1];
+  if (tensor.role == TensorRole::kNorm) return cols * sizeof(float);
+  if (tensor.role == TensorRole::kMatrix) return LoadedMatrixBytes(rows, cols, config.group_cols);
+  const TensorType type =
+      tensor.role == TensorRole::kHead ? config.head_type : config.embedding_type;
+  if (IsTernary(type)) return LoadedMatrixBytes(rows, cols, TableGroupCols(type, cols));
+  return rows * DenseRowBytes(type, cols);
+}
+
+std::vector<TensorSpec> StageTensorSpecs(const ModelConfig& config, LayerRange range) {
+  const bool is_last = range.end == config.layers;
+  const bool has_head = is_last && config.has_head;
+  std::vector<TensorSpec> tensors;
+  if (range.begin == 0 || (has_head && config.tied_head)) {
+    tensors.push_back(EmbeddingTensor(config));
   }
-  uint64_t bytes = layer_bytes * range.size();
-  for (const TensorInfo& tensor : EndTensors(config, range)) bytes += loaded_bytes(tensor);
+  for (uint32_t layer = range.begin; layer < range.end; ++layer) {
+    for (TensorSpec& tensor : LayerTensors(config, layer)) tensors.push_back(std::move(tensor));
+  }
+  if (is_last) tensors.push_back(OutputNormTensor(config));
+  if (has_head && !config.tied_head) tensors.push_back(HeadTensor(config));
+  return tensors;
+}
+
+uint64_t WeightBytes(const ModelConfig& config, LayerRange range) {
+  uint64_t bytes = 0;
+  for (const TensorSpec& tensor : StageTensorSpecs(config, range)) {
+    bytes += LoadedBytes(config, tensor);
+  }
   return bytes;
 }
 
@@ -209,23 +252,20 @@ absl::StatusOr<StageWeights> LoadWeights(const ModelConfig& config, LayerRange r
     return absl::InvalidArgumentError(absl::StrCat("layers: found ", range.begin, " to ", range.end,
                                                    ", want a part of 0 to ", config.layers));
   }
-  // Of the file: a few bytes more than in memory.
-  uint64_t total_bytes = 0;
-  for (const TensorInfo& tensor : LayerTensors(config, range.begin)) total_bytes += tensor.bytes;
-  total_bytes *= range.size();
-  for (const TensorInfo& tensor : EndTensors(config, range)) total_bytes += tensor.bytes;
-
-  Loader loader(source, pool, total_bytes, progress);
+  Loader loader(config, source, pool, WeightBytes(config, range), progress);
   StageWeights weights;
   for (uint32_t layer = range.begin; layer < range.end; ++layer) {
-    TERN_ASSIGN_OR_RETURN(LayerWeights loaded, loader.Layer(config, layer));
+    TERN_ASSIGN_OR_RETURN(LayerWeights loaded, loader.Layer(layer));
     weights.layers.push_back(std::move(loaded));
   }
-  if (range.begin == 0 || range.end == config.layers) {
-    TERN_ASSIGN_OR_RETURN(weights.embedding, loader.Embedding(EmbeddingTensor(config)));
-  }
-  if (range.end == config.layers) {
-    TERN_ASSIGN_OR_RETURN(weights.output_norm, loader.Norm(OutputNormTensor(config)));
+  for (const TensorSpec& tensor : StageTensorSpecs(config, range)) {
+    if (tensor.role == TensorRole::kEmbedding) {
+      TERN_ASSIGN_OR_RETURN(weights.embedding, loader.Table(tensor));
+    } else if (tensor.role == TensorRole::kHead) {
+      TERN_ASSIGN_OR_RETURN(weights.own_head, loader.Table(tensor));
+    } else if (tensor.name == OutputNormTensor(config).name) {
+      TERN_ASSIGN_OR_RETURN(weights.output_norm, loader.Norm(tensor));
+    }
   }
   return weights;
 }

@@ -12,6 +12,7 @@
 #include "base/thread_pool.h"
 #include "formats/tensor.h"
 #include "model/config.h"
+#include "model/embedding.h"
 #include "model/layer.h"
 #include "model/transformer.h"
 
@@ -19,15 +20,26 @@ namespace tern {
 
 struct StageWeights {
   std::vector<LayerWeights> layers;  // [range.size()]
-  AlignedBuffer<uint16_t>
-      embedding;  // f16 [vocab, dim]; empty unless the stage embeds or has the head
-  AlignedBuffer<float> output_norm;  // [dim]; empty unless the stage has the head
+  EmbeddingTable embedding;  // empty unless the stage embeds, or has the head and the two are tied
+  EmbeddingTable own_head;   // empty unless the stage has a head that is not the embedding
+  NormWeights output_norm;   // [dim]; empty unless the stage has the last layer
+
+  const EmbeddingTable& head() const { return own_head.empty() ? embedding : own_head; }
 };
 
+// The tensors that a stage of these layers needs, in a fixed order: the embedding, its layers, the
+// output norm, the head. REQUIRES a range within the model.
+std::vector<TensorSpec> StageTensorSpecs(const ModelConfig& config, LayerRange range);
+
+// Bytes of memory that a tensor takes once loaded.
+uint64_t LoadedBytes(const ModelConfig& config, const TensorSpec& tensor);
+
 // Copies and repacks the weights of `range` with the threads of `pool`, each the rows it will
-// multiply later; calls `progress`, if set, with the share done. Nothing of `source` is kept.
+// multiply later; calls `progress`, if set, with the share done. Rows of q and k that are stored
+// for interleaved RoPE are put into half-split order. Nothing of `source` is kept.
 // INVALID_ARGUMENT for a range outside of the model, the source's errors, and DATA_LOSS, naming the
-// tensor, for a type or shape that `config` does not want and for numbers that are not finite.
+// tensor, for a type or shape that `config` does not want, for scales that differ within a row
+// where the config has one scale a row, and for numbers that are not finite.
 absl::StatusOr<StageWeights> LoadWeights(const ModelConfig& config, LayerRange range,
                                          const TensorSource& source, ThreadPool& pool,
                                          const std::function<void(float)>& progress);

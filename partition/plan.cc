@@ -12,6 +12,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "model/weights.h"
 
 namespace tern {
 namespace {
@@ -23,9 +24,12 @@ constexpr double kWeightsPerByte = 4;  // of a ternary matrix
 class Costs {
  public:
   Costs(const ModelConfig& config, uint64_t kv_pages, KvType kv_type) : layers_(config.layers) {
-    for (const TensorInfo& tensor : LayerTensors(config, 0)) layer_read_ += tensor.bytes;
-    embedding_read_ = EmbeddingTensor(config).bytes / config.vocab;
-    head_read_ = EmbeddingTensor(config).bytes + OutputNormTensor(config).bytes;
+    for (const TensorSpec& tensor : LayerTensors(config, 0)) {
+      layer_read_ += LoadedBytes(config, tensor);
+    }
+    embedding_read_ = LoadedBytes(config, EmbeddingTensor(config)) / config.vocab;
+    head_read_ = LoadedBytes(config, OutputNormTensor(config));
+    if (config.has_head) head_read_ += LoadedBytes(config, HeadTensor(config));
     // A range with both ends holds the tied embedding once: hence no sum of the two.
     ModelConfig one = config, three = config;
     one.layers = 1;

@@ -4,218 +4,192 @@
 #include <algorithm>
 #include <array>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "text/byte_alphabet.h"
-#include "text/byte_pairs.h"
-#include "text/pretokenizer.h"
+#include "text/byte_level_bpe.h"
+#include "text/encoder.h"
+#include "text/sentencepiece.h"
 #include "text/utf8.h"
 
 namespace tern {
 namespace {
 
-constexpr char kModel[] = "gpt2";  // what GGUF calls byte-level BPE
-constexpr char kPreTokenizer[] = "llama-bpe";
 constexpr size_t kMaxVocab = 1 << 24;
 constexpr char kReplacement[] = "\xef\xbf\xbd";  // U+FFFD
 
-using TokenMap = absl::flat_hash_map<std::string, TokenId>;
+// Ends of a turn that generations stop at, whichever the file names.
+constexpr const char* kEndsOfTurn[] = {"<|eot_id|>", "<|im_end|>", "<end_of_turn>"};
+
+// Special tokens by name, to be found in text.
+class SpecialTokens {
+ public:
+  // False if the name is there already.
+  bool Add(const std::string& name, TokenId id) {
+    if (name.empty()) return true;
+    if (!by_name_.emplace(name, id).second) return false;
+    std::vector<size_t>& lengths = lengths_[static_cast<uint8_t>(name[0])];
+    if (std::find(lengths.begin(), lengths.end(), name.size()) == lengths.end()) {
+      lengths.push_back(name.size());
+      std::sort(lengths.begin(), lengths.end(), std::greater<>());
+    }
+    return true;
+  }
+
+  // The longest name that `text` begins with, as its length and id; a length of 0 if none.
+  std::pair<size_t, TokenId> At(absl::string_view text) const {
+    for (const size_t length : lengths_[static_cast<uint8_t>(text[0])]) {
+      if (length > text.size()) continue;
+      const auto found = by_name_.find(text.substr(0, length));
+      if (found != by_name_.end()) return {length, found->second};
+    }
+    return {0, 0};
+  }
+
+  std::optional<TokenId> Find(absl::string_view name) const {
+    const auto found = by_name_.find(name);
+    if (found == by_name_.end()) return std::nullopt;
+    return found->second;
+  }
+
+  bool empty() const { return by_name_.empty(); }
+
+ private:
+  absl::flat_hash_map<std::string, TokenId> by_name_;
+  std::array<std::vector<size_t>, 256> lengths_;  // of names, by first byte, longest first
+};
+
+// The pre-tokenizer of models whose vocabulary has this many tokens.
+const char* PreTokenizerOfSize(size_t tokens) {
+  switch (tokens) {
+    case 128256:
+      return "llama-bpe";
+    case 131072:
+    case 131080:
+      return "falcon3";
+    case 65024:
+      return "falcon";
+    case 50257:
+      return "gpt-2";
+    default:
+      return tokens >= 151643 && tokens <= 151936 ? "qwen2" : "default";
+  }
+}
 
 }  // namespace
 
 struct Tokenizer::Tables {
-  std::vector<std::string> bytes;  // [vocab]
-  std::vector<TokenKind> kinds;    // [vocab]
-  std::array<TokenId, 256> byte_tokens{};
-  TokenMap normal;                      // by bytes: the tokens that text can become
-  TokenMap special;                     // by name
-  std::vector<size_t> special_lengths;  // distinct lengths of names, longest first
-  BytePairs pairs;
-  PreTokenizer pre_tokenizer;
+  std::unique_ptr<TextEncoder> encoder;
+  std::vector<TokenKind> kinds;  // [vocab]
+  SpecialTokens user_defined;    // always found in text
+  SpecialTokens special;         // these and control tokens: found where asked for
   bool add_bos = false;
+  bool add_eos = false;
+  bool space_prefix = false;
   std::optional<TokenId> bos;
   std::optional<TokenId> eos;
   std::vector<TokenId> stop_tokens;
+  std::vector<std::string> notes;
   std::string no_bytes;  // of ids out of range
 
-  absl::Status ReadTokens(const GgufFile& file);
-  absl::Status ReadMerges(const GgufFile& file);
-  absl::Status ReadSpecials(const GgufFile& file);
-
-  // The length of the special token's name that `text` begins with; 0 if none.
-  size_t SpecialAt(absl::string_view text) const;
-  void EncodeText(absl::string_view text, std::vector<TokenId>& ids) const;
+  absl::Status MakeEncoder(const Vocabulary& vocabulary);
+  absl::Status ReadSpecials(const Vocabulary& vocabulary);
+  void ReadEnds(const Vocabulary& vocabulary);
 };
 
 namespace {
 
-absl::Status Damaged(const GgufFile& file, absl::string_view text) {
-  return absl::DataLossError(absl::StrCat(file.name(), ": ", text));
+absl::Status Damaged(const Vocabulary& vocabulary, absl::string_view text) {
+  return absl::DataLossError(absl::StrCat(vocabulary.source, ": ", text));
 }
 
-absl::Status CheckModel(const GgufFile& file) {
-  const absl::StatusOr<std::string> model = file.String("tokenizer.ggml.model");
-  if (!model.ok()) return Damaged(file, "no tokenizer: it has no string tokenizer.ggml.model");
-  if (*model != kModel) {
-    return absl::FailedPreconditionError(absl::StrCat(file.name(), ": tokenizer.ggml.model: found ",
-                                                      absl::Utf8SafeCEscape(*model),
-                                                      ", this build reads ", kModel));
+absl::Status CheckSizes(const Vocabulary& vocabulary) {
+  const size_t tokens = vocabulary.tokens.size();
+  if (tokens == 0 || tokens > kMaxVocab) {
+    return Damaged(vocabulary, absl::StrCat("tokenizer.ggml.tokens: found ", tokens,
+                                            " tokens, want 1 to ", kMaxVocab));
   }
-  if (!file.Has("tokenizer.ggml.pre")) return absl::OkStatus();
-  TERN_ASSIGN_OR_RETURN(const std::string pre, file.String("tokenizer.ggml.pre"));
-  if (pre != kPreTokenizer) {
-    return absl::FailedPreconditionError(absl::StrCat(file.name(), ": tokenizer.ggml.pre: found ",
-                                                      absl::Utf8SafeCEscape(pre),
-                                                      ", this build reads ", kPreTokenizer));
+  if (vocabulary.kinds.size() != tokens) {
+    return Damaged(vocabulary, absl::StrCat("tokenizer.ggml.token_type: found ",
+                                            vocabulary.kinds.size(), ", want ", tokens));
+  }
+  for (const std::optional<TokenId> id :
+       {vocabulary.bos, vocabulary.eos, vocabulary.eot, vocabulary.unknown, vocabulary.padding}) {
+    if (id && (*id < 0 || static_cast<size_t>(*id) >= tokens)) {
+      return Damaged(vocabulary,
+                     absl::StrCat("special token: found id ", *id, ", want below ", tokens));
+    }
+  }
+  if (vocabulary.add_bos.value_or(false) && !vocabulary.bos) {
+    return Damaged(vocabulary, "tokenizer.ggml.add_bos_token without tokenizer.ggml.bos_token_id");
+  }
+  if (vocabulary.add_eos.value_or(false) && !vocabulary.eos) {
+    return Damaged(vocabulary, "tokenizer.ggml.add_eos_token without tokenizer.ggml.eos_token_id");
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<TokenKind>> ReadKinds(const GgufFile& file, size_t vocab) {
-  if (!file.Has("tokenizer.ggml.token_type")) {
-    return std::vector<TokenKind>(vocab, TokenKind::kNormal);
-  }
-  TERN_ASSIGN_OR_RETURN(const std::vector<int64_t> found,
-                        file.Integers("tokenizer.ggml.token_type"));
-  if (found.size() != vocab) {
-    return Damaged(file, absl::StrCat("tokenizer.ggml.token_type: found ", found.size(),
-                                      " elements, want one for each of ", vocab, " tokens"));
-  }
-  std::vector<TokenKind> kinds;
-  for (const int64_t kind : found) {
-    if (kind < 1 || kind > 6) {
-      return Damaged(file, absl::StrCat("tokenizer.ggml.token_type: found ", kind, " for token ",
-                                        kinds.size(), ", want 1 to 6"));
-    }
-    kinds.push_back(static_cast<TokenKind>(kind));
-  }
-  return kinds;
-}
-
-absl::StatusOr<std::optional<TokenId>> ReadTokenId(const GgufFile& file, absl::string_view key,
-                                                   size_t vocab) {
-  if (!file.Has(key)) return std::optional<TokenId>();
-  TERN_ASSIGN_OR_RETURN(const uint64_t id, file.Unsigned(key));
-  if (id >= vocab) {
-    return Damaged(file, absl::StrCat(key, ": found ", id, ", want below ", vocab));
-  }
-  return std::optional<TokenId>(static_cast<TokenId>(id));
 }
 
 }  // namespace
 
-absl::Status Tokenizer::Tables::ReadTokens(const GgufFile& file) {
-  constexpr char kKey[] = "tokenizer.ggml.tokens";
-  const absl::StatusOr<const std::vector<std::string>*> found = file.Strings(kKey);
-  if (!found.ok()) return absl::DataLossError(found.status().message());
-  const std::vector<std::string>& names = **found;
-  if (names.empty() || names.size() > kMaxVocab) {
-    return Damaged(file,
-                   absl::StrCat(kKey, ": found ", names.size(), " tokens, want 1 to ", kMaxVocab));
+absl::Status Tokenizer::Tables::MakeEncoder(const Vocabulary& vocabulary) {
+  if (vocabulary.model == "llama") {
+    space_prefix = vocabulary.add_space_prefix.value_or(true);
+    TERN_ASSIGN_OR_RETURN(encoder, SentencePiece::Create(vocabulary));
+    return absl::OkStatus();
   }
-  TERN_ASSIGN_OR_RETURN(kinds, ReadKinds(file, names.size()));
-  for (size_t id = 0; id < names.size(); ++id) {
-    const bool is_text = kinds[id] == TokenKind::kNormal || kinds[id] == TokenKind::kByte;
-    std::optional<std::string> raw = is_text ? LettersToBytes(names[id]) : names[id];
-    if (!raw || raw->empty()) {
-      return Damaged(
-          file, absl::StrCat(kKey, ": token ", id, ": found \"", absl::Utf8SafeCEscape(names[id]),
-                             "\", want letters of the byte-level alphabet"));
-    }
-    const bool is_special =
-        kinds[id] == TokenKind::kControl || kinds[id] == TokenKind::kUserDefined;
-    TokenMap* map = is_text ? &normal : is_special ? &special : nullptr;
-    if (map != nullptr && !map->emplace(*raw, static_cast<TokenId>(id)).second) {
-      return Damaged(file, absl::StrCat(kKey, ": token ", id, ": \"",
-                                        absl::Utf8SafeCEscape(names[id]), "\" occurs twice"));
-    }
-    bytes.push_back(*std::move(raw));
+  if (vocabulary.model != "gpt2") {
+    return absl::FailedPreconditionError(
+        absl::StrCat(vocabulary.source, ": tokenizer.ggml.model: found ",
+                     absl::Utf8SafeCEscape(vocabulary.model), ", this build reads gpt2 and llama"));
   }
-  for (int byte = 0; byte < 256; ++byte) {
-    const auto token = normal.find(std::string(1, static_cast<char>(byte)));
-    if (token == normal.end()) {
-      return Damaged(file, absl::StrCat(kKey, ": no token for the byte ", byte));
+  std::string pre = vocabulary.pre;
+  if (pre.empty()) {
+    pre = PreTokenizerOfSize(vocabulary.tokens.size());
+    notes.push_back(absl::StrCat("tokenizer.ggml.pre is missing: taken as ", pre,
+                                 ", for a vocabulary of ", vocabulary.tokens.size(), " tokens"));
+  }
+  TERN_ASSIGN_OR_RETURN(encoder, ByteLevelBpe::Create(vocabulary, pre));
+  return absl::OkStatus();
+}
+
+absl::Status Tokenizer::Tables::ReadSpecials(const Vocabulary& vocabulary) {
+  kinds = vocabulary.kinds;
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    const auto id = static_cast<TokenId>(i);
+    const bool is_user_defined = kinds[i] == TokenKind::kUserDefined;
+    if (!is_user_defined && kinds[i] != TokenKind::kControl) continue;
+    const std::string& name = encoder->token_bytes()[i];
+    if (!special.Add(name, id) || (is_user_defined && !user_defined.Add(name, id))) {
+      return Damaged(vocabulary, absl::StrCat("tokenizer.ggml.tokens: token ", id, ": \"",
+                                              absl::Utf8SafeCEscape(name), "\" occurs twice"));
     }
-    byte_tokens[byte] = token->second;
   }
   return absl::OkStatus();
 }
 
-absl::Status Tokenizer::Tables::ReadMerges(const GgufFile& file) {
-  constexpr char kKey[] = "tokenizer.ggml.merges";
-  const absl::StatusOr<const std::vector<std::string>*> found = file.Strings(kKey);
-  if (!found.ok()) return absl::DataLossError(found.status().message());
-  const auto token = [this](absl::string_view letters) -> std::optional<TokenId> {
-    const std::optional<std::string> raw = LettersToBytes(letters);
-    const auto place = raw ? normal.find(*raw) : normal.end();
-    if (place == normal.end()) return std::nullopt;
-    return place->second;
+void Tokenizer::Tables::ReadEnds(const Vocabulary& vocabulary) {
+  bos = vocabulary.bos;
+  eos = vocabulary.eos;
+  // What files that do not say have always meant: a bos where there is one.
+  add_bos = vocabulary.add_bos.value_or(bos.has_value());
+  add_eos = vocabulary.add_eos.value_or(false);
+  const auto stop_at = [this](std::optional<TokenId> id) {
+    const bool known =
+        !id || std::find(stop_tokens.begin(), stop_tokens.end(), *id) != stop_tokens.end();
+    if (!known) stop_tokens.push_back(*id);
   };
-  for (const std::string& merge : **found) {
-    const size_t space = merge.find(' ');
-    const bool is_pair = space != std::string::npos && space > 0;
-    const auto left = token(absl::string_view(merge).substr(0, is_pair ? space : 0));
-    const auto right = token(absl::string_view(merge).substr(is_pair ? space + 1 : 0));
-    const auto merged = left && right ? normal.find(bytes[*left] + bytes[*right]) : normal.end();
-    if (!is_pair || merged == normal.end()) {
-      return Damaged(file, absl::StrCat(kKey, ": found \"", absl::Utf8SafeCEscape(merge),
-                                        "\", want two tokens that make a third"));
-    }
-    pairs.Add(*left, *right, merged->second);
-  }
-  return absl::OkStatus();
+  stop_at(eos);
+  stop_at(vocabulary.eot);
+  for (const char* name : kEndsOfTurn) stop_at(special.Find(name));
 }
 
-absl::Status Tokenizer::Tables::ReadSpecials(const GgufFile& file) {
-  for (const auto& [name, id] : special) special_lengths.push_back(name.size());
-  std::sort(special_lengths.begin(), special_lengths.end(), std::greater<>());
-  special_lengths.erase(std::unique(special_lengths.begin(), special_lengths.end()),
-                        special_lengths.end());
-
-  TERN_ASSIGN_OR_RETURN(bos, ReadTokenId(file, "tokenizer.ggml.bos_token_id", bytes.size()));
-  TERN_ASSIGN_OR_RETURN(eos, ReadTokenId(file, "tokenizer.ggml.eos_token_id", bytes.size()));
-  add_bos = bos.has_value();
-  if (file.Has("tokenizer.ggml.add_bos_token")) {
-    TERN_ASSIGN_OR_RETURN(add_bos, file.Bool("tokenizer.ggml.add_bos_token"));
-    if (add_bos && !bos) {
-      return Damaged(file, "tokenizer.ggml.add_bos_token without tokenizer.ggml.bos_token_id");
-    }
-  }
-  if (eos) stop_tokens.push_back(*eos);
-  const auto eot = special.find("<|eot_id|>");
-  if (eot != special.end() && eot->second != eos) stop_tokens.push_back(eot->second);
-  return absl::OkStatus();
-}
-
-size_t Tokenizer::Tables::SpecialAt(absl::string_view text) const {
-  for (const size_t length : special_lengths) {
-    if (length <= text.size() && special.contains(text.substr(0, length))) return length;
-  }
-  return 0;
-}
-
-void Tokenizer::Tables::EncodeText(absl::string_view text, std::vector<TokenId>& ids) const {
-  std::vector<TokenId> merged;
-  for (const absl::string_view piece : pre_tokenizer.Split(text)) {
-    // As llama.cpp's ignore_merges: a piece that is a token needs no merging.
-    if (const auto whole = normal.find(piece); whole != normal.end()) {
-      ids.push_back(whole->second);
-      continue;
-    }
-    merged.clear();
-    for (const char byte : piece) merged.push_back(byte_tokens[static_cast<uint8_t>(byte)]);
-    pairs.Merge(merged);
-    ids.insert(ids.end(), merged.begin(), merged.end());
-  }
-}
-
-absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Create(const GgufFile& file) {
-  TERN_RETURN_IF_ERROR(CheckModel(file));
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Create(const Vocabulary& vocabulary) {
+  TERN_RETURN_IF_ERROR(CheckSizes(vocabulary));
   auto tables = std::make_unique<Tables>();
-  TERN_RETURN_IF_ERROR(tables->ReadTokens(file));
-  TERN_RETURN_IF_ERROR(tables->ReadMerges(file));
-  TERN_RETURN_IF_ERROR(tables->ReadSpecials(file));
+  TERN_RETURN_IF_ERROR(tables->MakeEncoder(vocabulary));
+  TERN_RETURN_IF_ERROR(tables->ReadSpecials(vocabulary));
+  tables->ReadEnds(vocabulary);
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::move(tables)));
 }
 
@@ -223,26 +197,29 @@ Tokenizer::Tokenizer(std::unique_ptr<Tables> tables) : tables_(std::move(tables)
 Tokenizer::~Tokenizer() = default;
 
 std::vector<TokenId> Tokenizer::Encode(absl::string_view text, bool parse_special) const {
+  const SpecialTokens& wanted = parse_special ? tables_->special : tables_->user_defined;
   std::vector<TokenId> ids;
   size_t begin = 0;  // of the ordinary text not yet encoded
-  for (size_t at = 0; parse_special && at < text.size();) {
-    const size_t length = tables_->SpecialAt(text.substr(at));
-    if (length == 0) {
+  bool at_start = true;
+  for (size_t at = 0; !wanted.empty() && at < text.size();) {
+    const std::pair<size_t, TokenId> found = wanted.At(text.substr(at));
+    if (found.first == 0) {
       ++at;
       continue;
     }
-    tables_->EncodeText(text.substr(begin, at - begin), ids);
-    ids.push_back(tables_->special.at(text.substr(at, length)));
-    at += length;
+    tables_->encoder->Encode(text.substr(begin, at - begin), at_start, ids);
+    ids.push_back(found.second);
+    at += found.first;
     begin = at;
+    at_start = true;
   }
-  tables_->EncodeText(text.substr(begin), ids);
+  tables_->encoder->Encode(text.substr(begin), at_start, ids);
   return ids;
 }
 
 const std::string& Tokenizer::TokenBytes(TokenId id) const {
   const bool known = id >= 0 && static_cast<size_t>(id) < vocab();
-  return known ? tables_->bytes[static_cast<size_t>(id)] : tables_->no_bytes;
+  return known ? tables_->encoder->token_bytes()[static_cast<size_t>(id)] : tables_->no_bytes;
 }
 
 bool Tokenizer::IsControl(TokenId id) const {
@@ -250,16 +227,17 @@ bool Tokenizer::IsControl(TokenId id) const {
   return known && tables_->kinds[static_cast<size_t>(id)] == TokenKind::kControl;
 }
 
-size_t Tokenizer::vocab() const { return tables_->bytes.size(); }
+size_t Tokenizer::vocab() const { return tables_->kinds.size(); }
 bool Tokenizer::add_bos() const { return tables_->add_bos; }
+bool Tokenizer::add_eos() const { return tables_->add_eos; }
+bool Tokenizer::adds_space_prefix() const { return tables_->space_prefix; }
+const std::vector<std::string>& Tokenizer::notes() const { return tables_->notes; }
 std::optional<TokenId> Tokenizer::bos() const { return tables_->bos; }
 std::optional<TokenId> Tokenizer::eos() const { return tables_->eos; }
 const std::vector<TokenId>& Tokenizer::stop_tokens() const { return tables_->stop_tokens; }
 
 std::optional<TokenId> Tokenizer::Special(absl::string_view name) const {
-  const auto found = tables_->special.find(name);
-  if (found == tables_->special.end()) return std::nullopt;
-  return found->second;
+  return tables_->special.Find(name);
 }
 
 std::string StreamingDecoder::Push(TokenId id) {

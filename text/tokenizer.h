@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Byte-level BPE (GPT-2, Sennrich et al. arXiv:1508.07909) as GGUF files describe it.
+// Text to token ids and back.
 #ifndef TERN_TEXT_TOKENIZER_H_
 #define TERN_TEXT_TOKENIZER_H_
 
@@ -12,7 +12,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "formats/gguf.h"
 #include "text/vocabulary.h"
 
 namespace tern {
@@ -20,17 +19,18 @@ namespace tern {
 // Immutable, thread-safe.
 class Tokenizer {
  public:
-  // From tokenizer.ggml.* metadata. FAILED_PRECONDITION for a tokenizer model or pre-tokenizer that
-  // this build does not know (the message lists those it does), DATA_LOSS for damaged tables.
-  // A missing tokenizer.ggml.pre is taken as llama-bpe, as official BitNet files want it.
-  static absl::StatusOr<std::unique_ptr<Tokenizer>> Create(const GgufFile& file);
+  // FAILED_PRECONDITION for a tokenizer model or pre-tokenizer that this build does not know (the
+  // message lists those it does), DATA_LOSS for damaged tables. A byte-level vocabulary that names
+  // no pre-tokenizer gets the one that models of its size have, and a note that says so.
+  static absl::StatusOr<std::unique_ptr<Tokenizer>> Create(const Vocabulary& vocabulary);
 
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
-  // Token ids of `text`. Names of special tokens in `text` are ordinary text unless
-  // `parse_special`. Adds no bos. Invalid UTF-8 is encoded byte by byte; never fails.
+  // Token ids of `text`. Names of control tokens in `text` are ordinary text unless
+  // `parse_special`; user-defined tokens, which are text, are always found. Adds no bos. Invalid
+  // UTF-8 is encoded byte by byte; never fails.
   std::vector<TokenId> Encode(absl::string_view text, bool parse_special = false) const;
 
   // The bytes of one token; special tokens give their name. Empty for an id out of range. May be
@@ -41,12 +41,18 @@ class Tokenizer {
 
   size_t vocab() const;
   bool add_bos() const;
+  bool add_eos() const;
   std::optional<TokenId> bos() const;
   std::optional<TokenId> eos() const;
   // The id of a special token by name, such as "<|eot_id|>".
   std::optional<TokenId> Special(absl::string_view name) const;
-  // Tokens that end a generation: eos and, where the vocabulary has it, <|eot_id|>.
+  // Tokens that end a generation: eos, the end of a turn where the file names one, and those of the
+  // usual names that the vocabulary has: <|eot_id|>, <|im_end|>, <end_of_turn>.
   const std::vector<TokenId>& stop_tokens() const;
+  // Whether decoding drops a space at the start of a text, which encoding put there.
+  bool adds_space_prefix() const;
+  // What a user should be told of guesses made.
+  const std::vector<std::string>& notes() const;
 
  private:
   struct Tables;

@@ -19,7 +19,7 @@
 #include "base/status_macros.h"
 #include "formats/gguf.h"
 #include "kernels/packing.h"
-#include "model/gguf_config.h"
+#include "model/model_file.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
 
@@ -115,6 +115,12 @@ std::map<std::string, TypeTotal> Totals(const std::vector<TensorFacts>& tensors)
   return totals;
 }
 
+// Whether this build can run the file.
+absl::StatusOr<ModelConfig> OpenConfig(const GgufFile& file) {
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> model, ModelFile::Open(file.name()));
+  return model->config();
+}
+
 std::string Summary(const absl::StatusOr<ModelConfig>& config) {
   if (!config.ok()) {
     return absl::StrCat("This build cannot run it: ", config.status().message());
@@ -130,7 +136,7 @@ void PrintText(const GgufFile& file, const std::vector<TensorFacts>& tensors) {
   constexpr size_t kMostValue = 90;
   std::printf("%s: GGUF version %u, %s, %zu tensors\n%s\n\nMetadata\n", file.name().c_str(),
               file.version(), HumanBytes(static_cast<double>(file.file_bytes())).c_str(),
-              tensors.size(), Summary(ReadModelConfig(file)).c_str());
+              tensors.size(), Summary(OpenConfig(file)).c_str());
   for (const auto& [key, value] : file.metadata()) {
     std::string text = value.ToString();
     if (text.size() > kMostValue) text = absl::StrCat(text.substr(0, kMostValue), "...");
@@ -176,7 +182,7 @@ nlohmann::ordered_json ToJson(const GgufValue& value) {
 void PrintJson(const GgufFile& file, const std::vector<TensorFacts>& tensors) {
   nlohmann::ordered_json root = {
       {"file", file.name()}, {"bytes", file.file_bytes()}, {"version", file.version()}};
-  const absl::StatusOr<ModelConfig> config = ReadModelConfig(file);
+  const absl::StatusOr<ModelConfig> config = OpenConfig(file);
   root["runnable"] = config.ok();
   if (!config.ok()) root["reason"] = std::string(config.status().message());
   root["metadata"] = nlohmann::ordered_json::object();

@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "kernels/registry.h"
-#include "model/gguf_config.h"
 
 namespace tern {
 namespace {
@@ -83,24 +82,23 @@ absl::Status CheckOptions(const LocalClusterOptions& options) {
 absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Open(
     const std::string& path, const LocalClusterOptions& options) {
   TERN_RETURN_IF_ERROR(CheckOptions(options));
-  TERN_ASSIGN_OR_RETURN(std::unique_ptr<GgufFile> file, GgufFile::Open(path));
-  TERN_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*file));
-  TERN_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::Create(*file));
+  TERN_ASSIGN_OR_RETURN(std::unique_ptr<ModelFile> file, ModelFile::Open(path));
+  const ModelConfig& config = file->config();
+  TERN_ASSIGN_OR_RETURN(const Vocabulary vocabulary, file->ReadVocabulary());
+  TERN_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::Create(vocabulary));
   if (tokenizer->vocab() > config.vocab) {
     return absl::DataLossError(absl::StrCat(path, ": found ", tokenizer->vocab(),
                                             " tokens, want at most ", config.vocab,
                                             ", the rows of the embedding"));
   }
-  std::unique_ptr<LocalCluster> cluster(
-      new LocalCluster(std::move(file), config, std::move(tokenizer)));
+  std::unique_ptr<LocalCluster> cluster(new LocalCluster(std::move(file), std::move(tokenizer)));
   TERN_RETURN_IF_ERROR(cluster->Start(options));
   return cluster;
 }
 
-LocalCluster::LocalCluster(std::unique_ptr<GgufFile> file, const ModelConfig& config,
-                           std::unique_ptr<Tokenizer> tokenizer)
+LocalCluster::LocalCluster(std::unique_ptr<ModelFile> file, std::unique_ptr<Tokenizer> tokenizer)
     : file_(std::move(file)),
-      config_(config),
+      config_(file_->config()),
       tokenizer_(std::move(tokenizer)),
       engine_(std::make_unique<Engine>(*tokenizer_)) {}
 
@@ -164,7 +162,7 @@ absl::StatusOr<LocalCluster::Part> LocalCluster::StartStage(size_t index, LayerR
   spec.kv_type = options.kv_type;
   spec.kv_pages = KvPages(config_, options);
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<Stage> stage,
-                        Stage::Create(spec, *file_, kernels, part.pool.get(), progress));
+                        Stage::Create(spec, file_->tensors(), kernels, part.pool.get(), progress));
   const std::string next = stage->is_last() ? kResults : StageAddress(index + 1);
   const auto stop = [this, index](absl::Status status) {
     engine_->StopPipeline(

@@ -14,7 +14,7 @@
 #include "base/thread_pool.h"
 #include "cluster/inproc_transport.h"
 #include "coordinator/engine.h"
-#include "formats/gguf.h"
+#include "model/model_file.h"
 #include "text/tokenizer.h"
 #include "worker/stage_runner.h"
 
@@ -66,14 +66,13 @@ class LocalCluster {
     std::unique_ptr<InprocTransport::Listener> listener;
   };
 
-  LocalCluster(std::unique_ptr<GgufFile> file, const ModelConfig& config,
-               std::unique_ptr<Tokenizer> tokenizer);
+  LocalCluster(std::unique_ptr<ModelFile> file, std::unique_ptr<Tokenizer> tokenizer);
 
   absl::Status Start(const LocalClusterOptions& options);
   absl::StatusOr<Part> StartStage(size_t index, LayerRange layers, const Kernels& kernels,
                                   const LocalClusterOptions& options);
 
-  const std::unique_ptr<GgufFile> file_;
+  const std::unique_ptr<ModelFile> file_;
   const ModelConfig config_;
   const std::unique_ptr<Tokenizer> tokenizer_;
   InprocTransport transport_;

@@ -13,8 +13,7 @@
 #include "base/mapped_file.h"
 #include "base/status_macros.h"
 #include "base/topology.h"
-#include "formats/gguf.h"
-#include "model/gguf_config.h"
+#include "model/model_file.h"
 #include "text/tokenizer.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
@@ -38,11 +37,11 @@ absl::StatusOr<std::unique_ptr<ThreadPool>> CreatePool(size_t threads) {
   return ThreadPool::Create(options);
 }
 
-absl::StatusOr<std::unique_ptr<Transformer>> LoadModel(const GgufFile& file, const Kernels& kernels,
-                                                       ThreadPool* pool) {
-  TERN_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(file));
+absl::StatusOr<std::unique_ptr<Transformer>> LoadModel(const ModelFile& file,
+                                                       const Kernels& kernels, ThreadPool* pool) {
   ProgressBar bar("loading");
-  return Transformer::Load(config, {0, config.layers}, file, kernels, pool,
+  const ModelConfig& config = file.config();
+  return Transformer::Load(config, {0, config.layers}, file.tensors(), kernels, pool,
                            [&bar](float share) { bar.Update(share); });
 }
 
@@ -55,8 +54,9 @@ absl::StatusOr<std::vector<TokenId>> ReadTokens(const std::string& path,
 
 absl::Status RunPerplexity(const PerplexityFlags& flags) {
   TERN_ASSIGN_OR_RETURN(const Kernels kernels, ChooseKernels(flags.kernel));
-  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(flags.model_path));
-  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer, Tokenizer::Create(*file));
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, ModelFile::Open(flags.model_path));
+  TERN_ASSIGN_OR_RETURN(const Vocabulary vocabulary, file->ReadVocabulary());
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer, Tokenizer::Create(vocabulary));
   if (!tokenizer->bos()) {
     return absl::FailedPreconditionError(
         absl::StrCat(flags.model_path, ": found no bos token, want one to begin each window"));

@@ -59,6 +59,11 @@ struct PortableLanes {
     for (size_t l = 0; l < kLanes; ++l) result.v[l] = F16ToFloat(x[l]);
     return result;
   }
+  static PortableLanes LoadBf16(const uint16_t* x) {
+    PortableLanes result;
+    for (size_t l = 0; l < kLanes; ++l) result.v[l] = std::bit_cast<float>(uint32_t{x[l]} << 16);
+    return result;
+  }
   void Store(float* x) const {
     for (size_t l = 0; l < kLanes; ++l) x[l] = v[l];
   }
@@ -81,6 +86,16 @@ struct PortableLanes {
   friend PortableLanes operator*(PortableLanes a, const PortableLanes& b) {
     for (size_t l = 0; l < kLanes; ++l) a.v[l] *= b.v[l];
     return a;
+  }
+  friend PortableLanes operator/(PortableLanes a, const PortableLanes& b) {
+    for (size_t l = 0; l < kLanes; ++l) a.v[l] /= b.v[l];
+    return a;
+  }
+  PortableLanes Round() const {
+    constexpr float kShifter = 0x1.8p23f;
+    PortableLanes result;
+    for (size_t l = 0; l < kLanes; ++l) result.v[l] = (v[l] + kShifter) - kShifter;
+    return result;
   }
   static PortableLanes Max(PortableLanes a, const PortableLanes& b) {
     for (size_t l = 0; l < kLanes; ++l) a.v[l] = a.v[l] > b.v[l] ? a.v[l] : b.v[l];

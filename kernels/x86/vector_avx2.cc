@@ -12,6 +12,11 @@ __m256 LoadEightF16(const uint16_t* x) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
 }
 
+__m256 LoadEightBf16(const uint16_t* x) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+
 void StoreEightF16(__m256 v, uint16_t* x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(x), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
@@ -33,6 +38,7 @@ struct Avx2Lanes {
   static Avx2Lanes Broadcast(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }
   static Avx2Lanes Load(const float* x) { return {_mm256_loadu_ps(x), _mm256_loadu_ps(x + 8)}; }
   static Avx2Lanes LoadF16(const uint16_t* x) { return {LoadEightF16(x), LoadEightF16(x + 8)}; }
+  static Avx2Lanes LoadBf16(const uint16_t* x) { return {LoadEightBf16(x), LoadEightBf16(x + 8)}; }
   void Store(float* x) const {
     _mm256_storeu_ps(x, low);
     _mm256_storeu_ps(x + 8, high);
@@ -59,6 +65,13 @@ struct Avx2Lanes {
   }
   friend Avx2Lanes operator*(Avx2Lanes a, Avx2Lanes b) {
     return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+  }
+  friend Avx2Lanes operator/(Avx2Lanes a, Avx2Lanes b) {
+    return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+  }
+  Avx2Lanes Round() const {
+    constexpr int kHalfToEven = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    return {_mm256_round_ps(low, kHalfToEven), _mm256_round_ps(high, kHalfToEven)};
   }
   static Avx2Lanes Max(Avx2Lanes a, Avx2Lanes b) {
     return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};

@@ -20,6 +20,10 @@ struct Avx512Lanes {
   static Avx512Lanes LoadF16(const uint16_t* x) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)))};
   }
+  static Avx512Lanes LoadBf16(const uint16_t* x) {
+    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+  }
   void Store(float* x) const { _mm512_storeu_ps(x, v); }
   void StoreF16(uint16_t* x) const {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(x),
@@ -33,6 +37,10 @@ struct Avx512Lanes {
   friend Avx512Lanes operator+(Avx512Lanes a, Avx512Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
   friend Avx512Lanes operator-(Avx512Lanes a, Avx512Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
   friend Avx512Lanes operator*(Avx512Lanes a, Avx512Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
+  friend Avx512Lanes operator/(Avx512Lanes a, Avx512Lanes b) { return {_mm512_div_ps(a.v, b.v)}; }
+  Avx512Lanes Round() const {
+    return {_mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
   static Avx512Lanes Max(Avx512Lanes a, Avx512Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
   static Avx512Lanes SelectLess(Avx512Lanes a, Avx512Lanes b, Avx512Lanes yes, Avx512Lanes no) {
     return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), no.v, yes.v)};

@@ -226,11 +226,11 @@ grpc::Status SendRaw(const Address& address, const std::string& protocol,
 
 TEST_F(GrpcTransportTest, PeersThatSpeakNonsenseAreToldSo) {
   Accept();
-  EXPECT_EQ(SendRaw(address_, "1", "no frame").error_code(), grpc::StatusCode::DATA_LOSS);
-  EXPECT_EQ(SendRaw(address_, "1", "").error_code(), grpc::StatusCode::DATA_LOSS);
-  const grpc::Status version = SendRaw(address_, "2", "no frame");
+  EXPECT_EQ(SendRaw(address_, "2", "no frame").error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(SendRaw(address_, "2", "").error_code(), grpc::StatusCode::DATA_LOSS);
+  const grpc::Status version = SendRaw(address_, "3", "no frame");
   EXPECT_EQ(version.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(version.error_message(), HasSubstr("tern-protocol: found 2, want 1"));
+  EXPECT_THAT(version.error_message(), HasSubstr("tern-protocol: found 3, want 2"));
   EXPECT_EQ(SendRaw(address_, "one", "no frame").error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_TRUE(frames_.items().empty());

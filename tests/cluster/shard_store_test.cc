@@ -39,7 +39,7 @@ class ShardStoreTest : public ::testing::Test {
     directory_ = mkdtemp(pattern.data());
     cache_ = directory_ + "/cache";
     file_ = *GgufFile::Open(TinyModelPath());
-    manifest_ = *BuildManifest(*ReadModelConfig(*file_), *file_);
+    manifest_ = *BuildManifest(*ReadModelConfig(*file_, *file_), *file_);
     tensors_ = StageTensors(manifest_, kLayers);
   }
   ~ShardStoreTest() override { std::filesystem::remove_all(directory_); }

@@ -51,7 +51,8 @@ class EngineTest : public ::testing::Test {
   void SetUp() override {
     absl::StatusOr<std::unique_ptr<GgufFile>> file = GgufFile::Open(TinyModelPath());
     ASSERT_TRUE(file.ok()) << file.status();
-    absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::Create(**file);
+    absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
+        Tokenizer::Create(ReadVocabulary(**file).value());
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
     tokenizer_ = *std::move(tokenizer);
     engine_ = std::make_unique<Engine>(

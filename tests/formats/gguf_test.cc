@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <fstream>
@@ -166,7 +167,12 @@ TEST(GgufTest, SurvivesEveryBitFlip) {
     const GgufBytes flipped = GgufBytes().Raw(bytes);
     if (const auto file = Parse(flipped); file.ok()) {
       for (const TensorInfo& info : (*file)->tensors()) {
-        const TensorView view = (*file)->Find(info.name).value();
+        const absl::StatusOr<TensorView> found = (*file)->Find(info.name);
+        if (!found.ok()) {
+          EXPECT_TRUE(absl::IsFailedPrecondition(found.status())) << found.status();
+          continue;
+        }
+        const TensorView& view = *found;
         EXPECT_GE(view.data.data(), flipped.span().data());
         EXPECT_LE(view.data.data() + view.data.size(),
                   flipped.span().data() + flipped.span().size());
@@ -227,8 +233,8 @@ std::vector<Damage> Damages() {
       {"ElementsOverflow", one_tensor({1ull << 32, 1ull << 32}, kF32, 0),
        "more than 2^63 elements"},
       {"BytesOverflow", one_tensor({1ull << 62}, kF32, 0), "more than 2^63 bytes"},
-      {"I2SColumns", one_tensor({64, 2}, kI2S, 0),
-       "I2_S columns: found 64, want a multiple of 128"},
+      {"I2SElements", one_tensor({64, 3}, kI2S, 0),
+       "I2_S elements: found 192, want a multiple of 128"},
       {"PastEnd", one_tensor({65}, kF32, 0), "found 260 bytes at offset 0, want within 256 bytes"},
       {"OffsetPastEnd", one_tensor({1}, kF32, 288), "found 4 bytes at offset 288, want within 256"},
       {"OffsetOverflow", one_tensor({1}, kF32, kHuge - 31), "found 4 bytes at offset 184467440737"},
@@ -260,11 +266,65 @@ TEST_P(GgufDamageTest, IsDataLossAndNamed) {
 INSTANTIATE_TEST_SUITE_P(All, GgufDamageTest, ::testing::ValuesIn(Damages()),
                          [](const auto& test) { return test.param.name; });
 
-TEST(GgufTest, RefusesTensorTypesItDoesNotRead) {
-  const absl::Status status =
-      Parse(GgufBytes().Header(1, 0).Tensor("t", {256}, 14, 0).Data(256)).status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
-  EXPECT_THAT(status.message(), HasSubstr("found tensor type 14, this build reads F32, F16, I2_S"));
+// The rest of the file can be read.
+TEST(GgufTest, ListsTensorTypesItDoesNotReadWithTheReason) {
+  const std::pair<uint32_t, const char*> cases[] = {
+      {12, "found tensor type Q4_K (12), which this build does not read"},
+      {38, "found tensor type TL1 (38), which this build does not read: its bytes depend on tile "},
+      {39, "found tensor type TL2 (39)"},
+      {335, "found tensor type IQ2_BN_R4 (335), which this build does not read: a layout that ik_"},
+      {77, "found tensor type 77, which"},
+  };
+  for (const auto& [type, reason] : cases) {
+    const GgufBytes bytes =
+        GgufBytes().Header(2, 0).Tensor("t", {256}, type, 0).Tensor("u", {4}, kF32, 256).Data(288);
+    const auto file = Parse(bytes).value();
+    EXPECT_EQ(file->tensors().size(), 2u);
+    EXPECT_TRUE(file->Find("u").ok());
+    EXPECT_EQ(file->unreadable(1), "");
+    const absl::Status status = file->Find("t").status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(status.message(), HasSubstr(reason));
+  }
+}
+
+// Types that share a number are told apart by the space they take.
+TEST(GgufTest, TellsTypesOfOneNumberApart) {
+  const auto types = [](uint32_t type, uint64_t cols, uint64_t space, uint64_t last) {
+    const GgufBytes bytes = GgufBytes()
+                                .Header(2, 0)
+                                .Tensor("t", {cols, 2}, type, 0)
+                                .Tensor("u", {cols, 2}, type, space)
+                                .Data(space + last);
+    return Parse(bytes).value();
+  };
+  // 1024 x 2 weights: 576 bytes in groups of 64, 544 in groups of 128.
+  EXPECT_EQ(types(42, 1024, 576, 576)->tensors()[0].type, TensorType::kQ2_0);
+  const auto legacy = types(42, 1024, 544, 544);
+  EXPECT_EQ(legacy->tensors()[0].type, TensorType::kPQ2_0);
+  EXPECT_EQ(legacy->tensors()[1].bytes, 544u);
+  EXPECT_EQ(types(36, 1024, 544, 544)->tensors()[0].type, TensorType::kI2S);
+  EXPECT_EQ(types(36, 1024, 1152, 1152)->unreadable(0),
+            "found tensor type IQ4_NL_4_4 (36), which this build does not read");
+  EXPECT_EQ(types(39, 1024, 1088, 1088)->unreadable(0),
+            "found tensor type MXFP4 (39), which this build does not read");
+}
+
+// A header that promises more than a gigabyte of zeros can hold costs nothing.
+TEST(GgufTest, RefusesHugeCountsAtOnce) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "huge_", getpid(), ".gguf");
+  {
+    std::ofstream out(path, std::ios::binary);
+    const uint32_t head[] = {0x46554747, 3};
+    const uint64_t counts[] = {uint64_t{1} << 60, 0};
+    out.write(reinterpret_cast<const char*>(head), sizeof(head));
+    out.write(reinterpret_cast<const char*>(counts), sizeof(counts));
+  }
+  ASSERT_EQ(truncate(path.c_str(), 1 << 30), 0);  // sparse
+  const absl::Status status = GgufFile::Open(path).status();
+  unlink(path.c_str());
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_THAT(status.message(), HasSubstr("tensor count: found 1152921504606846976, but only"));
 }
 
 TEST(GgufTest, HonoursAlignment) {
@@ -312,7 +372,7 @@ TEST(GgufTest, ReadsTheWorkedExampleOfTheDocumentation) {
 // Names with terminal escapes in them do not reach the terminal as such.
 TEST(GgufTest, EscapesNamesInErrors) {
   const absl::Status status =
-      Parse(GgufBytes().Header(1, 0).Tensor("\x1b[2J", {64, 2}, kI2S, 0).Data(256)).status();
+      Parse(GgufBytes().Header(1, 0).Tensor("\x1b[2J", {64, 3}, kI2S, 0).Data(256)).status();
   EXPECT_THAT(status.message(), HasSubstr("\\033[2J"));
 }
 

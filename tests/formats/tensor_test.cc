@@ -17,7 +17,8 @@ TEST(TensorTest, NamesTypes) {
   EXPECT_EQ(TensorTypeName(TensorType::kF32), "F32");
   EXPECT_EQ(TensorTypeName(TensorType::kF16), "F16");
   EXPECT_EQ(TensorTypeName(TensorType::kI2S), "I2_S");
-  EXPECT_EQ(TensorTypeName(static_cast<TensorType>(14)), "type 14");
+  EXPECT_EQ(TensorTypeName(static_cast<TensorType>(13)), "type 13");
+  EXPECT_EQ(TensorTypeName(TensorType::kQ6K), "Q6_K");
 }
 
 TEST(TensorTest, CountsBytes) {
@@ -42,11 +43,13 @@ TEST(TensorTest, KnowsTheLimitOfSize) {
 }
 
 TEST(TensorTest, RefusesWhatItCannotCount) {
-  EXPECT_EQ(Bytes(TensorType::kI2S, {8640, 3200}).status().message(),
-            "I2_S columns: found 8640, want a multiple of 128");
+  EXPECT_EQ(Bytes(TensorType::kI2S, {8640, 3}).status().message(),
+            "I2_S elements: found 25920, want a multiple of 128");
   EXPECT_TRUE(absl::IsInvalidArgument(Bytes(TensorType::kI2S, {}).status()));
-  EXPECT_EQ(Bytes(static_cast<TensorType>(14), {256}).status().message(),
-            "tensor type: found 14, want F32, F16 or I2_S");
+  EXPECT_EQ(
+      Bytes(static_cast<TensorType>(13), {256}).status().message(),
+      "tensor type: found 13, want one of F32, F16, BF16, Q4_0, Q8_0, Q6_K, TQ1_0, TQ2_0, I2_S, "
+      "Q2_0, IQ1_BN, IQ2_BN, PQ2_0, PTQ1_0");
 }
 
 TEST(TensorTest, ReadsVectorsAsOneRow) {

@@ -151,11 +151,11 @@ def gguf_seeds():
     for name, shape, kind, offset in [
             ("dimensions", [1] * 5, TYPE_F32, 0), ("no_dimensions", [], TYPE_F32, 0),
             ("zero_dimension", [0], TYPE_F32, 0), ("elements", [2**32, 2**32], TYPE_F32, 0),
-            ("tensor_bytes", [2**62], TYPE_F32, 0), ("type", [256], 14, 0),
-            ("columns", [64, 2], TYPE_I2_S, 0), ("past_end", [65], TYPE_F32, 0),
+            ("tensor_bytes", [2**62], TYPE_F32, 0), ("columns", [64, 3], TYPE_I2_S, 0), ("past_end", [65], TYPE_F32, 0),
             ("offset", [1], TYPE_F32, HUGE - 31), ("offset_data", [1], TYPE_F32, 2**63),
             ("misaligned", [1], TYPE_F32, 4)]:
         yield f"bad_{name}", padded(header(1, 0) + tensor("t", shape, kind, offset)) + bytes(256)
+    yield "ok_type_not_read", padded(header(1, 0) + tensor("t", [256], 13, 0)) + bytes(256)
     for name, first, second in [("overlap", ("a", 0), ("b", 32)), ("same_tensor", ("a", 0), ("a", 64))]:
         yield f"bad_{name}", padded(header(2, 0) + tensor(first[0], [16], TYPE_F32, first[1])
                                     + tensor(second[0], [16], TYPE_F32, second[1])) + bytes(256)

@@ -13,8 +13,11 @@ namespace tern {
 namespace {
 
 absl::Status ReadModel(const GgufFile& file) {
-  const absl::StatusOr<ModelConfig> config = ReadModelConfig(file);
-  const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::Create(file);
+  const absl::StatusOr<ModelConfig> config = ReadModelConfig(file, file);
+  const absl::StatusOr<Vocabulary> vocabulary = ReadVocabulary(file);
+  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
+      vocabulary.ok() ? Tokenizer::Create(*vocabulary)
+                      : absl::StatusOr<std::unique_ptr<Tokenizer>>(vocabulary.status());
   if (config.ok()) {
     TERN_CHECK(Validate(*config).ok());
     TERN_CHECK(file.Find(EmbeddingTensor(*config).name).ok());
@@ -26,7 +29,8 @@ absl::Status ReadModel(const GgufFile& file) {
       for (const TokenId id : (*tokenizer)->Encode(text, parse_special)) {
         bytes += (*tokenizer)->TokenBytes(id);
       }
-      TERN_CHECK(bytes == text);
+      // Tokens that stand for what is unknown, and spaces put before a text, spell something else.
+      if (vocabulary->model == "gpt2") TERN_CHECK(bytes == text);
     }
   }
   TERN_RETURN_IF_ERROR(config.status());
@@ -38,7 +42,8 @@ absl::Status ReadModel(const GgufFile& file) {
 absl::Status RunFuzzTarget(std::span<const uint8_t> bytes) {
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Parse(bytes, "fuzz"));
   const absl::Status status = ReadModel(*file);
-  TERN_CHECK(status.ok() || absl::IsDataLoss(status) || absl::IsFailedPrecondition(status));
+  TERN_CHECK(status.ok() || absl::IsDataLoss(status) || absl::IsNotFound(status) ||
+             absl::IsFailedPrecondition(status));
   return status;
 }
 

@@ -11,9 +11,9 @@
 namespace tern {
 namespace {
 
-const Tokenizer& Vocabulary() {
+const Tokenizer& Sample() {
   static const auto file = GgufFile::Open(TERN_TESTDATA "/tokenizer.gguf").value();
-  static const auto tokenizer = Tokenizer::Create(*file).value();
+  static const auto tokenizer = Tokenizer::Create(ReadVocabulary(*file).value()).value();
   return *tokenizer;
 }
 
@@ -21,7 +21,7 @@ const Tokenizer& Vocabulary() {
 
 absl::Status RunFuzzTarget(std::span<const uint8_t> bytes) {
   const std::string text(bytes.begin(), bytes.end());
-  const Tokenizer& tokenizer = Vocabulary();
+  const Tokenizer& tokenizer = Sample();
   for (const bool parse_special : {false, true}) {
     StreamingDecoder decoder(tokenizer);
     std::string spelled;

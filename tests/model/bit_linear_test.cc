@@ -16,7 +16,7 @@ struct Problem {
   std::vector<float> factors;
   BitLinear matrix;
 
-  QuantizedRows x() { return {codes.data(), sums.data(), factors.data()}; }
+  QuantizedRows x() { return {codes.data(), nullptr, sums.data(), factors.data()}; }
 
   float Want(size_t token, size_t row) const {
     int32_t sum = 0;
@@ -51,17 +51,16 @@ Problem RandomProblem(size_t rows, size_t cols, size_t tokens, uint64_t seed) {
 // one fixed expression.
 TEST(BitLinearTest, IsTheScaledIntegerSum) {
   const Kernels kernels = ChooseKernels().value();
-  std::vector<int32_t> scratch(kSumsTile);
+  std::vector<int32_t> sums(kSumsTile);
+  const MultiplyScratch scratch = {sums.data(), nullptr};
   for (const size_t rows : {16, 48, 256, 272, 528}) {
     for (const size_t tokens : {1, 2, 63, 64, 65, 130}) {
       Problem p = RandomProblem(rows, 256, tokens, rows + tokens);
       std::vector<float> out(tokens * rows, -1), added(tokens * rows, 0.25f);
       for (size_t part = 0; part < 3; ++part) {
         const IndexRange range = SplitRange(rows, kT2R16Rows, part, 3);
-        Multiply(p.matrix, range, p.x(), tokens, kernels, Output::kStore, scratch.data(),
-                 out.data());
-        Multiply(p.matrix, range, p.x(), tokens, kernels, Output::kAdd, scratch.data(),
-                 added.data());
+        Multiply(p.matrix, range, p.x(), tokens, kernels, Output::kStore, scratch, out.data());
+        Multiply(p.matrix, range, p.x(), tokens, kernels, Output::kAdd, scratch, added.data());
       }
       for (size_t t = 0; t < tokens; ++t) {
         for (size_t r = 0; r < rows; ++r) {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "model/synth.h"
+#include "model/weights.h"
 
 namespace tern {
 namespace {
@@ -36,8 +37,8 @@ std::vector<Refusal> Refusals() {
       {"HugeVocab", [](C& c) { c.vocab = 1u << 31; }, "vocab: found 2147483648"},
       {"NoDim", [](C& c) { c.dim = 0; }, "dim: found 0"},
       {"HugeDim", [](C& c) { c.dim = 500096; }, "dim: found 500096"},
-      {"OddDim", [](C& c) { c.dim = 2561; }, "dim: found 2561, want a multiple of 128"},
-      {"OddFfn", [](C& c) { c.ffn_dim = 8640; }, "ffn_dim: found 8640, want a multiple of 128"},
+      {"OddDim", [](C& c) { c.dim = 2561; }, "dim: found 2561, want a multiple of 16"},
+      {"OddFfn", [](C& c) { c.ffn_dim = 8648; }, "ffn_dim: found 8648, want a multiple of 16"},
       {"NoFfn", [](C& c) { c.ffn_dim = 0; }, "ffn_dim: found 0"},
       {"NoLayers", [](C& c) { c.layers = 0; }, "layers: found 0"},
       {"HugeLayers", [](C& c) { c.layers = 5000; }, "layers: found 5000"},
@@ -47,7 +48,19 @@ std::vector<Refusal> Refusals() {
       {"UnevenKvHeads", [](C& c) { c.kv_heads = 3; },
        "heads: found 20, want a multiple of kv_heads"},
       {"NoHeadDim", [](C& c) { c.head_dim = 0; }, "head_dim: found 0"},
-      {"OtherHeadDim", [](C& c) { c.head_dim = 64; }, "want heads * head_dim, 20 * 64"},
+      {"OddGroups",
+       [](C& c) {
+         c.activation_bits = ActivationBits::k16;
+         c.group_cols = 96;
+       },
+       "dim: found 2560, want a multiple of 96"},
+      {"GroupsOfNothing", [](C& c) { c.group_cols = 128; }, "group_cols: found 128, want 0"},
+      {"WindowWithoutPattern", [](C& c) { c.sliding_window = 16; }, "sliding_pattern: found 0"},
+      {"OddRotation", [](C& c) { c.rotation.block_cols = 48; }, "rotation block: found 48"},
+      {"RotationOfOtherWidth", [](C& c) { c.rotation.block_cols = 1024; },
+       "dim: found 2560, want a multiple of 1024"},
+      {"YarnWithoutContext", [](C& c) { c.rope_scaling = RopeScaling::kYarn; },
+       "rope_original_context: found 0"},
       {"OddHeadDim", [](C& c) { c.dim = 1920, c.heads = 128, c.kv_heads = 16, c.head_dim = 15; },
        "head_dim: found 15, want a multiple of 2"},
       {"ThinKv", [](C& c) { c.dim = 384, c.heads = 64, c.kv_heads = 1, c.head_dim = 6; },
@@ -80,15 +93,15 @@ INSTANTIATE_TEST_SUITE_P(All, ConfigRefusalTest, ::testing::ValuesIn(Refusals())
 // 332 tensors of 1,179,449,920 bytes: the official file's own figures.
 TEST(ConfigTest, ListsTheTensorsOfTheOfficialFile) {
   const ModelConfig config = Official();
-  std::vector<TensorInfo> tensors = {EmbeddingTensor(config), OutputNormTensor(config)};
-  for (uint32_t layer = 0; layer < config.layers; ++layer) {
-    for (const TensorInfo& tensor : LayerTensors(config, layer)) tensors.push_back(tensor);
-  }
+  const std::vector<TensorSpec> tensors = StageTensorSpecs(config, {0, config.layers});
   std::set<std::string> names;
   uint64_t bytes = 0;
-  for (const TensorInfo& tensor : tensors) {
+  for (const TensorSpec& tensor : tensors) {
     names.insert(tensor.name);
-    bytes += tensor.bytes;
+    const TensorType type = tensor.role == TensorRole::kNorm     ? TensorType::kF32
+                            : tensor.role == TensorRole::kMatrix ? TensorType::kI2S
+                                                                 : TensorType::kF16;
+    bytes += TensorBytes(type, tensor.shape).value();
   }
   EXPECT_EQ(tensors.size(), 332u);
   EXPECT_EQ(names.size(), 332u);
@@ -98,9 +111,9 @@ TEST(ConfigTest, ListsTheTensorsOfTheOfficialFile) {
 
 TEST(ConfigTest, ShapesFollowTheConfig) {
   const ModelConfig config = Official();
-  const std::vector<TensorInfo> layer = LayerTensors(config, 3);
+  const std::vector<TensorSpec> layer = LayerTensors(config, 3);
   const auto shape = [&](const std::string& name) {
-    for (const TensorInfo& tensor : layer) {
+    for (const TensorSpec& tensor : layer) {
       if (tensor.name == "blk.3." + name + ".weight") return tensor.shape;
     }
     return std::vector<uint64_t>{};

@@ -20,7 +20,7 @@ ModelConfig Config() {
 
 // Columns j and j + 4 of a head are a complex number, turned by position * theta^(-j/4).
 TEST(RopeTest, TurnsPairsOfTheTwoHalves) {
-  const RopeTables tables(Config());
+  const RopeTables tables(Config(), RopeKind::kGlobal);
   for (const uint32_t position : {0u, 1u, 17u, 99u}) {
     std::vector<float> x(24);
     for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i) / 7 - 1;
@@ -39,7 +39,7 @@ TEST(RopeTest, TurnsPairsOfTheTwoHalves) {
 }
 
 TEST(RopeTest, PositionZeroChangesNothing) {
-  const RopeTables tables(Config());
+  const RopeTables tables(Config(), RopeKind::kGlobal);
   std::vector<float> x = {1, -2, 3, -4, 5, -6, 7, -8};
   const std::vector<float> before = x;
   tables.Rotate(0, 1, x.data());
@@ -48,7 +48,7 @@ TEST(RopeTest, PositionZeroChangesNothing) {
 
 // A score depends on the distance of two positions only.
 TEST(RopeTest, ScoresDependOnTheDistance) {
-  const RopeTables tables(Config());
+  const RopeTables tables(Config(), RopeKind::kGlobal);
   const auto score = [&](uint32_t query_position, uint32_t key_position) {
     std::vector<float> query = {1, 2, 3, 4, 5, 6, 7, 8}, key = {3, 1, 4, 1, 5, 9, 2, 6};
     tables.Rotate(query_position, 1, query.data());

@@ -47,8 +47,8 @@ ModelConfig Tiny() { return SyntheticShape("tiny").value(); }
 
 TEST(SynthTest, WritesAModelOfTheShape) {
   const TempModel model(Tiny(), 1);
-  EXPECT_EQ(ReadModelConfig(model.file()).value(), Tiny());
-  const auto tokenizer = Tokenizer::Create(model.file()).value();
+  EXPECT_EQ(ReadModelConfig(model.file(), model.file()).value(), Tiny());
+  const auto tokenizer = Tokenizer::Create(ReadVocabulary(model.file()).value()).value();
   EXPECT_EQ(tokenizer->vocab(), 512u);
 }
 
@@ -104,7 +104,7 @@ TEST(SynthTest, LargeVocabularyIsLlama3s) {
   config.vocab = 128256;
   config.layers = 1;
   const TempModel model(config, 1);
-  const auto tokenizer = Tokenizer::Create(model.file()).value();
+  const auto tokenizer = Tokenizer::Create(ReadVocabulary(model.file()).value()).value();
   EXPECT_EQ(tokenizer->vocab(), 128256u);
   EXPECT_EQ(tokenizer->bos(), 128000);
   EXPECT_EQ(tokenizer->eos(), 128001);

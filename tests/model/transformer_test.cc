@@ -155,7 +155,7 @@ TEST_F(LoadTest, RefusesAnotherShapeOrType) {
   source_.info("blk.0.attn_q.weight").shape = {256, 255};
   const absl::Status shape = Load({0, 1});
   EXPECT_EQ(shape.code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(shape.message(), HasSubstr("found I2_S [256, 255], want I2_S [256, 256]"));
+  EXPECT_THAT(shape.message(), HasSubstr("found I2_S [256, 255], want a ternary type [256, 256]"));
   source_.info("token_embd.weight").type = TensorType::kF32;
   EXPECT_EQ(Load({4, 5}).code(), absl::StatusCode::kDataLoss);
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "model/weights.h"
 
 namespace tern {
 namespace {
@@ -153,13 +154,16 @@ TEST(PlanTest, RefusesWhatIsNoSpeed) {
 double Pace(const ModelConfig& config, const std::vector<WorkerCapacity>& workers,
             const std::vector<uint32_t>& sizes) {
   double layer = 0;
-  for (const TensorInfo& tensor : LayerTensors(config, 0)) layer += double(tensor.bytes);
+  for (const TensorSpec& tensor : LayerTensors(config, 0)) {
+    layer += double(LoadedBytes(config, tensor));
+  }
   double pace = 0;
   for (size_t i = 0; i < sizes.size(); ++i) {
     double read = layer * sizes[i];
     if (i == 0) read += double(config.dim * 2);
     if (i + 1 == sizes.size()) {
-      read += double(EmbeddingTensor(config).bytes + OutputNormTensor(config).bytes);
+      read += double(LoadedBytes(config, HeadTensor(config)) +
+                     LoadedBytes(config, OutputNormTensor(config)));
     }
     pace = std::max(pace, read / workers[i].weights_per_second);
   }

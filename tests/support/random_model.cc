@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/packing.h"
 #include "kernels/registry.h"
+#include "model/weights.h"
 
 namespace tern {
 namespace {
@@ -50,16 +51,17 @@ std::vector<uint8_t> MatrixBytes(const TensorInfo& info, std::mt19937_64& rng) {
   return bytes;
 }
 
+TensorInfo InfoOf(const TensorSpec& spec) {
+  const TensorType type = spec.role == TensorRole::kNorm     ? TensorType::kF32
+                          : spec.role == TensorRole::kMatrix ? TensorType::kI2S
+                                                             : TensorType::kF16;
+  return {spec.name, type, spec.shape, TensorBytes(type, spec.shape).value()};
+}
+
 std::vector<uint8_t> RandomBytes(const TensorInfo& info, std::mt19937_64& rng) {
-  switch (info.type) {
-    case TensorType::kF32:
-      return NormBytes(info, rng);
-    case TensorType::kF16:
-      return EmbeddingBytes(info, rng);
-    case TensorType::kI2S:
-      return MatrixBytes(info, rng);
-  }
-  return {};
+  if (info.type == TensorType::kF32) return NormBytes(info, rng);
+  if (info.type == TensorType::kF16) return EmbeddingBytes(info, rng);
+  return MatrixBytes(info, rng);
 }
 
 }  // namespace
@@ -78,19 +80,16 @@ ModelConfig SmallConfig() {
   config.context = 128;
   config.rope_theta = 10000;
   config.norm_eps = 1e-5f;
+  config.sub_norms = true;
   return config;
 }
 
 RandomModel::RandomModel(const ModelConfig& config, uint64_t seed) {
   std::mt19937_64 rng(seed);
-  const auto add = [&](const TensorInfo& info) {
+  for (const TensorSpec& spec : StageTensorSpecs(config, {0, config.layers})) {
+    const TensorInfo info = InfoOf(spec);
     tensors_[info.name] = {info, RandomBytes(info, rng)};
-  };
-  add(EmbeddingTensor(config));
-  for (uint32_t layer = 0; layer < config.layers; ++layer) {
-    for (const TensorInfo& info : LayerTensors(config, layer)) add(info);
   }
-  add(OutputNormTensor(config));
 }
 
 absl::StatusOr<TensorView> RandomModel::Find(absl::string_view name) const {

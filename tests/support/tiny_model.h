@@ -32,6 +32,7 @@ inline const std::string& TinyModelPath() {
       config.context = 256;
       config.rope_theta = 10000;
       config.norm_eps = 1e-5f;
+      config.sub_norms = true;
       const absl::Status written = WriteSyntheticModel(config, path, /*seed=*/1);
       EXPECT_TRUE(written.ok()) << written;
     }

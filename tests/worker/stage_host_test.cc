@@ -74,7 +74,7 @@ class StageHostTest : public ::testing::Test {
   StageHostTest() {
     pool_ = *ThreadPool::Create({.threads = 1, .cpus = {}});
     file_ = *GgufFile::Open(TinyModelPath());
-    manifest_ = *BuildManifest(*ReadModelConfig(*file_), *file_);
+    manifest_ = *BuildManifest(*ReadModelConfig(*file_, *file_), *file_);
     results_ = *transport_.Listen("coordinator", [this](Frame frame) {
       MutexLock lock(mu_);
       frames_.push_back(std::move(frame));

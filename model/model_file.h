@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// A model as its user has it, whatever the kind of file: its shape, its weights under GGUF's names,
+// all of them ternary where Tern wants them so, and its vocabulary.
+#ifndef TERN_MODEL_MODEL_FILE_H_
+#define TERN_MODEL_MODEL_FILE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "formats/gguf.h"
+#include "formats/tensor.h"
+#include "model/config.h"
+#include "text/vocabulary.h"
+
+namespace tern {
+
+// Immutable, thread-safe.
+class ModelFile {
+ public:
+  // Opens a GGUF file or a Hugging Face directory and checks that this build can run it. Weights
+  // are not read yet, but for a few that tell what kind they are. NOT_FOUND if there is nothing at
+  // `path`, DATA_LOSS if it is damaged, FAILED_PRECONDITION if it is sound and cannot be run: the
+  // message says why and what to do.
+  static absl::StatusOr<std::unique_ptr<ModelFile>> Open(const std::string& path);
+
+  ~ModelFile();
+
+  const std::string& path() const { return path_; }
+  const ModelConfig& config() const { return config_; }
+  // The tensors that StageTensorSpecs names (model/weights.h).
+  const TensorSource& tensors() const { return *tensors_; }
+  // The tokenizer's tables. NOT_FOUND if the model comes without any.
+  absl::StatusOr<Vocabulary> ReadVocabulary() const;
+  // What a user should be told: guesses made, weights converted while loading.
+  const std::vector<std::string>& notes() const { return notes_; }
+
+ private:
+  ModelFile();
+  absl::Status OpenGguf();
+
+  std::string path_;
+  ModelConfig config_;
+  std::vector<std::string> notes_;
+  std::unique_ptr<GgufFile> gguf_;
+  std::vector<std::unique_ptr<TensorSource>> layers_;  // over the file, each over the one before
+  const TensorSource* tensors_ = nullptr;
+};
+
+}  // namespace tern
+
+#endif  // TERN_MODEL_MODEL_FILE_H_

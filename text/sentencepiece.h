@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// SentencePiece's BPE (Kudo and Richardson, arXiv:1808.06226), as Llama 2 and Gemma use it: the
+// pair that makes the token of the best score is merged first; characters without a token become
+// bytes.
+#ifndef TERN_TEXT_SENTENCEPIECE_H_
+#define TERN_TEXT_SENTENCEPIECE_H_
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "text/encoder.h"
+
+namespace tern {
+
+class SentencePiece final : public TextEncoder {
+ public:
+  // Of a vocabulary of model "llama". Spaces are U+2581 in its tokens; one is put before the text
+  // unless add_space_prefix says no. DATA_LOSS for damaged tables: a token that occurs twice or is
+  // empty, a byte token of another form than <0xHH>, neither all bytes nor an unknown token to
+  // stand for characters without a token.
+  static absl::StatusOr<std::unique_ptr<TextEncoder>> Create(const Vocabulary& vocabulary);
+
+  void Encode(absl::string_view text, bool at_start, std::vector<TokenId>& ids) const override;
+  const std::vector<std::string>& token_bytes() const override { return bytes_; }
+
+ private:
+  struct Symbol;
+  class Merger;
+
+  SentencePiece() = default;
+  absl::Status ReadTokens(const Vocabulary& vocabulary);
+  absl::Status ReadByteToken(const Vocabulary& vocabulary, size_t id);
+  void AppendBytes(absl::string_view text, std::vector<TokenId>& ids) const;
+
+  std::vector<std::string> names_;                           // [vocab], that text is merged to
+  std::vector<std::string> bytes_;                           // [vocab]
+  std::vector<float> scores_;                                // [vocab]
+  absl::flat_hash_map<absl::string_view, TokenId> by_name_;  // of names_
+  std::array<std::optional<TokenId>, 256> byte_tokens_{};
+  std::optional<TokenId> unknown_;
+  bool add_space_prefix_ = true;
+};
+
+}  // namespace tern
+
+#endif  // TERN_TEXT_SENTENCEPIECE_H_
