@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "model/model_file.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -8,7 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "model/gguf_config.h"
+#include "model/hf_model.h"
 #include "model/scale_folding.h"
+#include "model/ternarise.h"
 
 namespace tern {
 
@@ -18,7 +21,9 @@ ModelFile::~ModelFile() = default;
 absl::StatusOr<std::unique_ptr<ModelFile>> ModelFile::Open(const std::string& path) {
   std::unique_ptr<ModelFile> file(new ModelFile);
   file->path_ = path;
-  TERN_RETURN_IF_ERROR(file->OpenGguf());
+  std::error_code ignored;
+  const bool is_directory = std::filesystem::is_directory(path, ignored);
+  TERN_RETURN_IF_ERROR(is_directory ? file->OpenDirectory() : file->OpenGguf());
   return file;
 }
 
@@ -33,7 +38,39 @@ absl::Status ModelFile::OpenGguf() {
     put_on_top(std::make_unique<ScaleFoldingSource>(*tensors_));
     break;
   }
+  TERN_RETURN_IF_ERROR(AddTernarising());
   TERN_ASSIGN_OR_RETURN(config_, ReadModelConfig(*gguf_, *tensors_));
+  return absl::OkStatus();
+}
+
+// Files of type F16 or F32 have their matrices dense. Those that are trits times a scale are taken
+// so; BitNet's own architectures are trained to be rounded, others are not.
+absl::Status ModelFile::AddTernarising() {
+  const auto is_matrix = [](absl::string_view name) {
+    const bool in_layer = absl::StartsWith(name, "blk.") && absl::EndsWith(name, ".weight");
+    return in_layer && !absl::StrContains(name, "norm");
+  };
+  const auto dense =
+      std::find_if(gguf_->tensors().begin(), gguf_->tensors().end(), [&](const TensorInfo& tensor) {
+        const bool is_float = tensor.type == TensorType::kF32 || tensor.type == TensorType::kF16 ||
+                              tensor.type == TensorType::kBF16;
+        return is_matrix(tensor.name) && is_float && tensor.shape.size() == 2;
+      });
+  if (dense == gguf_->tensors().end()) return absl::OkStatus();
+  const absl::StatusOr<std::string> architecture = gguf_->String("general.architecture");
+  const bool online = architecture.ok() && absl::StartsWith(*architecture, "bitnet");
+  notes_.push_back(absl::StrCat("matrices are stored as ", TensorTypeName(dense->type),
+                                ": made ternary as they are read"));
+  layers_.push_back(std::make_unique<TernarisingSource>(*tensors_, is_matrix, online));
+  tensors_ = layers_.back().get();
+  return absl::OkStatus();
+}
+
+absl::Status ModelFile::OpenDirectory() {
+  TERN_ASSIGN_OR_RETURN(hf_, HfModel::Open(path_));
+  config_ = hf_->config();
+  notes_ = hf_->notes();
+  tensors_ = hf_.get();
   return absl::OkStatus();
 }
 

@@ -16,6 +16,8 @@
 
 namespace tern {
 
+class HfModel;
+
 // Immutable, thread-safe.
 class ModelFile {
  public:
@@ -39,11 +41,14 @@ class ModelFile {
  private:
   ModelFile();
   absl::Status OpenGguf();
+  absl::Status AddTernarising();
+  absl::Status OpenDirectory();
 
   std::string path_;
   ModelConfig config_;
   std::vector<std::string> notes_;
-  std::unique_ptr<GgufFile> gguf_;
+  std::unique_ptr<GgufFile> gguf_;  // or
+  std::unique_ptr<HfModel> hf_;
   std::vector<std::unique_ptr<TensorSource>> layers_;  // over the file, each over the one before
   const TensorSource* tensors_ = nullptr;
 };
