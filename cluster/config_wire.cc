@@ -67,7 +67,7 @@ void FillConfig(const ModelConfig& from, v1::Config& to) {
   to.set_rope_factor(from.rope_factor);
   to.set_rope_original_context(from.rope_original_context);
   to.set_activation(static_cast<uint32_t>(from.activation));
-  to.set_activation_bits(from.activation_bits == ActivationBits::k16 ? 16 : 8);
+  to.set_activation_bits(from.activation_bits == ActivationBits::k22 ? 22 : 8);
   to.set_embedding_type(static_cast<uint32_t>(from.embedding_type));
   to.set_head_type(static_cast<uint32_t>(from.head_type));
   to.set_rope_scaling(static_cast<uint32_t>(from.rope_scaling));
@@ -109,10 +109,10 @@ absl::StatusOr<ModelConfig> ParseConfig(const v1::Config& proto) {
   config.activation = static_cast<Activation>(proto.activation());
   TERN_RETURN_IF_ERROR(CheckRange("rope_scaling", proto.rope_scaling(), 0, 2));
   config.rope_scaling = static_cast<RopeScaling>(proto.rope_scaling());
-  if (proto.activation_bits() != 8 && proto.activation_bits() != 16) {
-    return Refuse("activation_bits", std::to_string(proto.activation_bits()), "8 or 16");
+  if (proto.activation_bits() != 8 && proto.activation_bits() != 22) {
+    return Refuse("activation_bits", std::to_string(proto.activation_bits()), "8 or 22");
   }
-  config.activation_bits = proto.activation_bits() == 16 ? ActivationBits::k16 : ActivationBits::k8;
+  config.activation_bits = proto.activation_bits() == 22 ? ActivationBits::k22 : ActivationBits::k8;
   config.embedding_type = static_cast<TensorType>(proto.embedding_type());
   config.head_type = static_cast<TensorType>(proto.head_type());
   TERN_ASSIGN_OR_RETURN(config.rotation, ParseRotation(proto.rotation()));

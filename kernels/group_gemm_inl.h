@@ -5,7 +5,8 @@
 // Ops has the types Tile (16 rows x 16 columns of codes), Codes (16 rows x 4), Sums (of 16 rows,
 // of codes times int8, exact over kMaxGroupCols columns) and Floats (16), and static Load(tile),
 // NextCodes(tile), which takes four columns off it, Zero and ZeroSums, Add(sums, codes, x), which
-// adds the products with x[0..3], AddScaled(out, high, low, x_sum, scales) and Store.
+// adds the products with x[0..3], AddScaled(out, sums of the three digits, x_sum, scales) and
+// Store.
 #ifndef TERN_KERNELS_GROUP_GEMM_INL_H_
 #define TERN_KERNELS_GROUP_GEMM_INL_H_
 
@@ -23,8 +24,10 @@ void RunGroupTile(const GroupGemmArgs& args, const uint8_t* weights, const float
   typename Ops::Floats out[kTokens];
   for (auto& floats : out) floats = Ops::Zero();
   for (size_t group = 0; group < groups; ++group) {
-    typename Ops::Sums high[kTokens], low[kTokens];
-    for (int t = 0; t < kTokens; ++t) high[t] = low[t] = Ops::ZeroSums();
+    typename Ops::Sums sums[kTokens][kWideDigits];
+    for (auto& token_sums : sums) {
+      for (auto& digit_sums : token_sums) digit_sums = Ops::ZeroSums();
+    }
     const size_t begin = group * args.group_cols;
     for (size_t col = begin; col < begin + args.group_cols; col += kT2R16Cols) {
       typename Ops::Tile tile = Ops::Load(weights);
@@ -33,14 +36,15 @@ void RunGroupTile(const GroupGemmArgs& args, const uint8_t* weights, const float
         const typename Ops::Codes codes = Ops::NextCodes(tile);
         for (int t = 0; t < kTokens; ++t) {
           const size_t at = (token + t) * args.cols + col + 4 * j;
-          high[t] = Ops::Add(high[t], codes, args.x_high + at);
-          low[t] = Ops::Add(low[t], codes, args.x_low + at);
+          for (int digit = 0; digit < kWideDigits; ++digit) {
+            sums[t][digit] = Ops::Add(sums[t][digit], codes, args.x[digit] + at);
+          }
         }
       }
     }
     for (int t = 0; t < kTokens; ++t) {
       const int32_t x_sum = args.x_sums[(token + t) * groups + group];
-      out[t] = Ops::AddScaled(out[t], high[t], low[t], x_sum, scales + group * kT2R16Rows);
+      out[t] = Ops::AddScaled(out[t], sums[t], x_sum, scales + group * kT2R16Rows);
     }
   }
   for (int t = 0; t < kTokens; ++t) {

@@ -52,10 +52,10 @@ struct VectorOps {
   // q = clamp(round_half_even(x * s), -128, 127). Returns s; *sum is the sum of q. A NaN becomes 0;
   // an infinity makes s and all q 0. |q| is at most 127.
   float (*quantize_row)(const float* x, int8_t* q, int32_t* sum, size_t n);
-  // The same to 16 bits in two halves (kernels/group_gemm.h): s = kWideMax / a,
-  // q = round_half_even(x * s), high = round_half_even(q * (1 / 254)), low = q - 254 * high, both
-  // at most 127 in magnitude.
-  float (*quantize_row_wide)(const float* x, int8_t* high, int8_t* low, size_t n);
+  // The same to 22 bits in three digits (kernels/group_gemm.h): s = kWideMax / a,
+  // q = round_half_even(x * s) = 178^2 digits[0] + 178 digits[1] + digits[2], each the nearest
+  // integer to what is left divided by its weight.
+  float (*quantize_row_wide)(const float* x, int8_t* const digits[3], size_t n);
   // gate[i] = activation(gate[i]) * up[i]:
   // relu(x)^2;
   void (*squared_relu_times)(float* gate, const float* up, size_t n);

@@ -199,43 +199,40 @@ float QuantizeRow(const float* x, int8_t* q, int32_t* sum, size_t n) {
   return s;
 }
 
-// Rounded numbers up to kWideMax, which are exact in a float. q * (1 / 254) is off by less than
-// 2^-16 of its value, so high is a nearest integer to q / 254, or at a tie one of the two: q - 254
-// * high is at most 127 in magnitude, and so is high, as kWideMax = 127 * 254 + 127 rounds to 127
-// or, being a tie, to the even 128: the clamp takes that to 127, with low 127.
+// q is a whole number, exact in a float, and so is what each digit leaves. The first digit is at
+// most 127: 4,000,000 / 178^2 = 126.2; the others at most 90 in magnitude, half the base and the
+// rounding of the quotient.
 template <typename V>
-void SplitWide(V q, int8_t* high, int8_t* low) {
-  const V most = V::Broadcast(127.0f);
-  const V least = V::Broadcast(-127.0f);
-  V h = (q * V::Broadcast(1.0f / kWideBase)).Round();
-  h = V::SelectLess(most, h, most, h);
-  h = V::SelectLess(h, least, least, h);
-  h.StoreInt8(high);
-  (q - h * V::Broadcast(static_cast<float>(kWideBase))).StoreInt8(low);
+void SplitWide(V q, int8_t* const digits[kWideDigits], size_t i) {
+  constexpr float kBase = kWideBase;
+  const V first = (q * V::Broadcast(1.0f / (kBase * kBase))).Round();
+  const V rest = q - first * V::Broadcast(kBase * kBase);
+  const V second = (rest * V::Broadcast(1.0f / kBase)).Round();
+  first.StoreInt8(digits[0] + i);
+  second.StoreInt8(digits[1] + i);
+  (rest - second * V::Broadcast(kBase)).StoreInt8(digits[2] + i);
 }
 
-// |x * s| is at most kWideMax and two roundings, 0.004: it rounds to kWideMax at most. A NaN is not
-// less than the bound and becomes 0.
+// |x * s| is at most kWideMax and two roundings, below 1. A NaN is not less than the bound and
+// becomes 0.
 template <typename V>
 V QuantizeWide(V x, V s) {
   const V scaled = x * s;
-  const V bound = V::Broadcast(kWideMax + 1.0f);
+  const V bound = V::Broadcast(kWideMax + 2.0f);
   return V::SelectLess(scaled.Abs(), bound, scaled, V::Broadcast(0.0f)).Round();
 }
 
 template <typename V>
-float QuantizeRowWide(const float* x, int8_t* high, int8_t* low, size_t n) {
+float QuantizeRowWide(const float* x, int8_t* const digits[kWideDigits], size_t n) {
   const float s = static_cast<float>(kWideMax) / AbsMax<V>(x, n);
   const V scale = V::Broadcast(s);
   size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    SplitWide(QuantizeWide(V::Load(x + i), scale), high + i, low + i);
-  }
-  int8_t high_tail[kLanes], low_tail[kLanes];
-  SplitWide(QuantizeWide(LoadAt<V>(x, i, n), scale), high_tail, low_tail);
+  for (; i + kLanes <= n; i += kLanes) SplitWide(QuantizeWide(V::Load(x + i), scale), digits, i);
+  int8_t tails[kWideDigits][kLanes];
+  int8_t* const tail[kWideDigits] = {tails[0], tails[1], tails[2]};
+  SplitWide(QuantizeWide(LoadAt<V>(x, i, n), scale), tail, 0);
   for (size_t lane = 0; i + lane < n; ++lane) {
-    high[i + lane] = high_tail[lane];
-    low[i + lane] = low_tail[lane];
+    for (int digit = 0; digit < kWideDigits; ++digit) digits[digit][i + lane] = tails[digit][lane];
   }
   return s;
 }

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "kernels/group_gemm.h"
-
 namespace tern {
 namespace {
 
@@ -20,7 +18,7 @@ struct Tile {
 void SumTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x,
              const Kernels& kernels, int32_t* sums) {
   const uint8_t* weights = matrix.packed.data() + T2R16Bytes(tile.row, matrix.cols);
-  const int8_t* codes = x.codes + tile.token * matrix.cols;
+  const int8_t* codes = x.codes[0] + tile.token * matrix.cols;
   const int32_t* code_sums = x.sums + tile.token;
   if (tile.tokens == 1) {
     kernels.gemv.run({weights, codes, *code_sums, sums, tile.rows, matrix.cols});
@@ -67,10 +65,10 @@ void MultiplyGroupTile(const BitLinear& matrix, const Tile& tile, const Quantize
                        const Kernels& kernels, Output output, const MultiplyScratch& scratch,
                        float* out) {
   const size_t groups = matrix.cols / matrix.group_cols;
+  const size_t offset = tile.token * matrix.cols;
   kernels.group_gemm.run({.weights = matrix.packed.data() + T2R16Bytes(tile.row, matrix.cols),
                           .scales = matrix.group_scales.data() + tile.row * groups,
-                          .x_high = x.codes + tile.token * matrix.cols,
-                          .x_low = x.low_codes + tile.token * matrix.cols,
+                          .x = {x.codes[0] + offset, x.codes[1] + offset, x.codes[2] + offset},
                           .x_sums = x.sums + tile.token * groups,
                           .out = scratch.products,
                           .out_stride = kRowTile,
@@ -106,21 +104,21 @@ void Multiply(const BitLinear& matrix, IndexRange part, const QuantizedRows& x, 
 void QuantizeInput(const BitLinear& matrix, const float* x, size_t token, const Kernels& kernels,
                    QuantizedRows& to) {
   const size_t cols = matrix.cols;
-  int8_t* codes = to.codes + token * cols;
+  const size_t offset = token * cols;
   if (matrix.group_cols == 0) {
-    to.factors[token] = kernels.ops.quantize_row(x, codes, &to.sums[token], cols);
+    to.factors[token] = kernels.ops.quantize_row(x, to.codes[0] + offset, &to.sums[token], cols);
     return;
   }
-  int8_t* low_codes = to.low_codes + token * cols;
-  to.factors[token] = kernels.ops.quantize_row_wide(x, codes, low_codes, cols);
+  int8_t* const digits[kWideDigits] = {to.codes[0] + offset, to.codes[1] + offset,
+                                       to.codes[2] + offset};
+  to.factors[token] = kernels.ops.quantize_row_wide(x, digits, cols);
   int32_t* sums = to.sums + token * (cols / matrix.group_cols);
   for (size_t begin = 0; begin < cols; begin += matrix.group_cols) {
-    int32_t high = 0, low = 0;
-    for (size_t col = begin; col < begin + matrix.group_cols; ++col) {
-      high += codes[col];
-      low += low_codes[col];
+    int32_t digit_sums[kWideDigits] = {};
+    for (int digit = 0; digit < kWideDigits; ++digit) {
+      for (size_t i = 0; i < matrix.group_cols; ++i) digit_sums[digit] += digits[digit][begin + i];
     }
-    *sums++ = high * kWideBase + low;
+    *sums++ = (digit_sums[0] * kWideBase + digit_sums[1]) * kWideBase + digit_sums[2];
   }
 }
 

@@ -2,8 +2,8 @@
 // Ternary matrices, and their products with quantised activations.
 //
 // BitLinear (arXiv:2402.17764): one scale for the matrix (or for each row), int8 activations with
-// one factor a token. Where a file has a scale for each group of columns, the activations keep 16
-// bits, as two int8 halves: such models were trained with weights alone quantised.
+// one factor a token. Where a file has a scale for each group of columns, the activations keep 22
+// bits, as three int8 digits: such models were trained with weights alone quantised.
 #ifndef TERN_MODEL_BIT_LINEAR_H_
 #define TERN_MODEL_BIT_LINEAR_H_
 
@@ -13,6 +13,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
+#include "kernels/group_gemm.h"
 #include "kernels/packing.h"
 #include "kernels/registry.h"
 
@@ -36,10 +37,9 @@ struct BitLinear {
 // Activations of several tokens, one factor each: x = codes / factor, with codes of 8 bits, or of
 // 16 for matrices with groups. Borrowed memory.
 struct QuantizedRows {
-  int8_t* codes = nullptr;      // [tokens, cols]; the high halves of 16-bit ones
-  int8_t* low_codes = nullptr;  // [tokens, cols], of 16-bit ones
-  int32_t* sums = nullptr;      // [tokens], of the codes, or [tokens, cols / group_cols]
-  float* factors = nullptr;     // [tokens]
+  int8_t* codes[kWideDigits] = {};  // [tokens, cols] each; of 8 bits, the first alone
+  int32_t* sums = nullptr;          // [tokens], of the codes, or [tokens, cols / group_cols]
+  float* factors = nullptr;         // [tokens]
 };
 
 // Tokens and matrix rows multiplied at once: sums of this many, and the weights behind them, stay
@@ -66,7 +66,7 @@ void Multiply(const BitLinear& matrix, IndexRange part, const QuantizedRows& x, 
               const Kernels& kernels, Output output, const MultiplyScratch& scratch,
               float* out /*[tokens, rows]*/);
 
-// Quantises row `token` of the input of `matrix`: 8 bits, or 16 with its groups' sums.
+// Quantises row `token` of the input of `matrix`: 8 bits, or 22 with its groups' sums.
 void QuantizeInput(const BitLinear& matrix, const float* x /*[cols]*/, size_t token,
                    const Kernels& kernels, QuantizedRows& to);
 

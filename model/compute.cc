@@ -56,7 +56,7 @@ void Compute::Reserve(size_t rows) {
   const size_t ffn_dim = config_.ffn_dim, width = LargestWidth(config_);
   // No group is smaller than a tile's columns.
   const size_t sums = std::max<size_t>(1, width / kT2R16Cols);
-  codes_ = AlignedBuffer<int8_t>(kInputs * 2 * rows * width);
+  codes_ = AlignedBuffer<int8_t>(kInputs * kWideDigits * rows * width);
   code_sums_ = AlignedBuffer<int32_t>(kInputs * rows * sums);
   floats_ = AlignedBuffer<float>(rows * (2 * q_dim + 2 * kv_dim + 2 * ffn_dim + dim + kInputs));
   float* next = floats_.data();
@@ -69,8 +69,8 @@ void Compute::Reserve(size_t rows) {
                   .up = take(ffn_dim),
                   .projected = take(dim)};
   for (size_t i = 0; i < kInputs; ++i) {
-    inputs_[i] = {.codes = codes_.data() + 2 * i * rows * width,
-                  .low_codes = codes_.data() + (2 * i + 1) * rows * width,
+    int8_t* codes = codes_.data() + i * kWideDigits * rows * width;
+    inputs_[i] = {.codes = {codes, codes + rows * width, codes + 2 * rows * width},
                   .sums = code_sums_.data() + i * rows * sums,
                   .factors = take(1)};
   }

@@ -16,9 +16,9 @@ namespace tern {
 // What stands between gate and up: relu(x)^2, x sigmoid(x), or the tanh form of GELU.
 enum class Activation : uint8_t { kSquaredRelu, kSilu, kGelu };
 
-// What projections multiply: int8 with one factor a token, as BitNet b1.58 was trained, or two int8
-// halves (kernels/group_gemm.h) for models whose weights alone were quantised.
-enum class ActivationBits : uint8_t { k8, k16 };
+// What projections multiply: int8 with one factor a token, as BitNet b1.58 was trained, or three
+// int8 digits (kernels/group_gemm.h) for models whose weights alone were quantised.
+enum class ActivationBits : uint8_t { k8, k22 };
 
 // How positions past the trained context are rotated.
 enum class RopeScaling : uint8_t { kNone, kLinear, kYarn };
@@ -39,7 +39,7 @@ struct ModelConfig {
 
   Activation activation = Activation::kSquaredRelu;
   ActivationBits activation_bits = ActivationBits::k8;
-  uint32_t group_cols = 0;  // columns that share a weight scale, for k16; 0 for k8: whole rows
+  uint32_t group_cols = 0;  // columns that share a weight scale, for k22; 0 for k8: whole rows
   bool sub_norms = false;   // norms before attn_output and ffn_down (BitNet b1.58)
   bool projection_norms = false;  // a norm of its own before every projection (BitNet embedding)
   bool qk_norms = false;          // norms of each head of q and k before RoPE (Qwen 3, Gemma 3)

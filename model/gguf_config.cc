@@ -228,7 +228,7 @@ absl::Status ReadActivationBits(const TensorSource& tensors, ModelConfig& config
     }
   }
   if (row_scales) return absl::OkStatus();
-  config.activation_bits = ActivationBits::k16;
+  config.activation_bits = ActivationBits::k22;
   config.group_cols = static_cast<uint32_t>(group_cols);
   return absl::OkStatus();
 }

@@ -169,10 +169,10 @@ absl::Status HfModel::ReadKinds() {
     TERN_ASSIGN_OR_RETURN(const TernaryFit fit, MeasureFit(view));
     if (!fit.exact()) return refuse(ConvertExactly(view, fit).status());
     if (!fit.one_scale) {
-      config.activation_bits = ActivationBits::k16;
+      config.activation_bits = ActivationBits::k22;
       config.group_cols = std::min(fit.group_cols, 128u);
       notes_.push_back(absl::StrCat("weights are ternary with one scale for each ", fit.group_cols,
-                                    " columns; activations keep 16 bits"));
+                                    " columns; activations keep 22 bits"));
     }
   } else if (stored->dtype != "U8") {
     notes_.push_back("dense master weights: quantised by absmean as they are read");

@@ -44,7 +44,7 @@ constexpr MatrixSlot kMatrices[] = {
     {"ffn_down", &LayerWeights::ffn_down},
 };
 
-// Columns that share a scale in a ternary embedding or head, whose inputs always keep 16 bits.
+// Columns that share a scale in a ternary embedding or head, whose inputs always keep 22 bits.
 size_t TableGroupCols(TensorType type, size_t cols) {
   size_t group = ScaleCols(type, cols);
   if (group <= kMaxGroupCols) return group;

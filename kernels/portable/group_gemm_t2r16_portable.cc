@@ -40,10 +40,10 @@ struct PortableGroupOps {
     }
     return sums;
   }
-  static Floats AddScaled(Floats out, const Sums& high, const Sums& low, int32_t x_sum,
-                          const float* scales) {
+  static Floats AddScaled(Floats out, const Sums* digits, int32_t x_sum, const float* scales) {
     for (size_t r = 0; r < kT2R16Rows; ++r) {
-      const int32_t sum = high.rows[r] * kWideBase + low.rows[r] - x_sum;
+      const int32_t upper = digits[0].rows[r] * kWideBase + digits[1].rows[r];
+      const int32_t sum = upper * kWideBase + digits[2].rows[r] - x_sum;
       out.rows[r] += scales[r] * static_cast<float>(sum);
     }
     return out;

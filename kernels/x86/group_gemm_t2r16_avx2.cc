@@ -45,9 +45,10 @@ struct Avx2GroupOps {
     return {_mm256_add_epi16(sums.low, _mm256_maddubs_epi16(codes.low, x4)),
             _mm256_add_epi16(sums.high, _mm256_maddubs_epi16(codes.high, x4))};
   }
-  static Floats AddScaled(Floats out, Sums high, Sums low, int32_t x_sum, const float* scales) {
-    return {AddScaledEight(out.low, high.low, low.low, x_sum, scales),
-            AddScaledEight(out.high, high.high, low.high, x_sum, scales + 8)};
+  static Floats AddScaled(Floats out, const Sums* digits, int32_t x_sum, const float* scales) {
+    return {AddScaledEight(out.low, digits[0].low, digits[1].low, digits[2].low, x_sum, scales),
+            AddScaledEight(out.high, digits[0].high, digits[1].high, digits[2].high, x_sum,
+                           scales + 8)};
   }
   static void Store(Floats floats, float* out) {
     _mm256_storeu_ps(out, floats.low);
@@ -55,11 +56,14 @@ struct Avx2GroupOps {
   }
 
  private:
-  // vpmaddwd adds the two sums of a row, times 254 for the high halves: 2 * 254 * 32,512 < 2^31.
-  static __m256 AddScaledEight(__m256 out, __m256i high, __m256i low, int32_t x_sum,
-                               const float* scales) {
-    const __m256i whole = _mm256_add_epi32(_mm256_madd_epi16(high, _mm256_set1_epi16(kWideBase)),
-                                           _mm256_madd_epi16(low, _mm256_set1_epi16(1)));
+  // vpmaddwd adds the two sums of a row; the upper digit's are multiplied by the base on the way.
+  static __m256 AddScaledEight(__m256 out, __m256i first, __m256i second, __m256i third,
+                               int32_t x_sum, const float* scales) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    const __m256i upper = _mm256_add_epi32(_mm256_madd_epi16(first, _mm256_set1_epi16(kWideBase)),
+                                           _mm256_madd_epi16(second, ones));
+    const __m256i whole = _mm256_add_epi32(_mm256_mullo_epi32(upper, _mm256_set1_epi32(kWideBase)),
+                                           _mm256_madd_epi16(third, ones));
     const __m256i sum = _mm256_sub_epi32(whole, _mm256_set1_epi32(x_sum));
     return _mm256_add_ps(out, _mm256_mul_ps(_mm256_loadu_ps(scales), _mm256_cvtepi32_ps(sum)));
   }

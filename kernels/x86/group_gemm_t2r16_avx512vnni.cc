@@ -27,9 +27,10 @@ struct Avx512GroupOps {
     __builtin_memcpy(&four, x, sizeof(four));
     return _mm512_dpbusd_epi32(sums, codes, _mm512_set1_epi32(four));
   }
-  static Floats AddScaled(Floats out, Sums high, Sums low, int32_t x_sum, const float* scales) {
-    const __m512i whole =
-        _mm512_add_epi32(_mm512_mullo_epi32(high, _mm512_set1_epi32(kWideBase)), low);
+  static Floats AddScaled(Floats out, const Sums* digits, int32_t x_sum, const float* scales) {
+    const __m512i base = _mm512_set1_epi32(kWideBase);
+    const __m512i upper = _mm512_add_epi32(_mm512_mullo_epi32(digits[0], base), digits[1]);
+    const __m512i whole = _mm512_add_epi32(_mm512_mullo_epi32(upper, base), digits[2]);
     const __m512i sum = _mm512_sub_epi32(whole, _mm512_set1_epi32(x_sum));
     return _mm512_add_ps(out, _mm512_mul_ps(_mm512_loadu_ps(scales), _mm512_cvtepi32_ps(sum)));
   }

@@ -18,11 +18,13 @@ struct Problem {
   std::vector<int8_t> trits;    // [rows, cols]
   std::vector<uint8_t> packed;  // T2R16
   std::vector<float> scales;    // [row groups, groups, 16]
-  std::vector<int8_t> high, low;
+  std::vector<int8_t> x[kWideDigits];
   std::vector<int32_t> sums;
 
   size_t groups() const { return cols / group_cols; }
   size_t padded_rows() const { return (rows + kT2R16Rows - 1) / kT2R16Rows * kT2R16Rows; }
+
+  int Value(size_t at) const { return (x[0][at] * kWideBase + x[1][at]) * kWideBase + x[2][at]; }
 
   float Want(size_t token, size_t row) const {
     float out = 0;
@@ -30,7 +32,7 @@ struct Problem {
       int64_t sum = 0;
       for (size_t col = group * group_cols; col < (group + 1) * group_cols; ++col) {
         const size_t at = token * cols + col;
-        sum += trits[row * cols + col] * (high[at] * kWideBase + low[at]);
+        sum += trits[row * cols + col] * Value(at);
       }
       const size_t scale = (row / kT2R16Rows * groups() + group) * kT2R16Rows + row % kT2R16Rows;
       const float product = scales[scale] * static_cast<float>(sum);
@@ -43,7 +45,7 @@ struct Problem {
 // Of extreme numbers alone, or of any.
 Problem RandomProblem(size_t rows, size_t group_cols, size_t groups, size_t tokens, bool extreme,
                       std::mt19937_64& rng) {
-  Problem p{rows, group_cols * groups, group_cols, tokens, {}, {}, {}, {}, {}, {}};
+  Problem p{rows, group_cols * groups, group_cols, tokens, {}, {}, {}, {}, {}};
   const int8_t sign = rng() % 2 == 0 ? 1 : -1;
   for (size_t i = 0; i < rows * p.cols; ++i) {
     p.trits.push_back(extreme ? sign : static_cast<int8_t>(rng() % 3) - 1);
@@ -53,15 +55,19 @@ Problem RandomProblem(size_t rows, size_t group_cols, size_t groups, size_t toke
   for (size_t i = 0; i < p.padded_rows() * groups; ++i) {
     p.scales.push_back(static_cast<float>(rng() % 4096) / 65536);
   }
+  // Digits of numbers up to kWideMax.
+  const int most[kWideDigits] = {126, 44, 58};
   for (size_t i = 0; i < tokens * p.cols; ++i) {
-    const int code = extreme ? 127 : static_cast<int>(rng() % 255) - 127;
-    p.high.push_back(static_cast<int8_t>(code));
-    p.low.push_back(static_cast<int8_t>(extreme ? 127 : static_cast<int>(rng() % 255) - 127));
+    for (int digit = 0; digit < kWideDigits; ++digit) {
+      const int range = digit == 0 ? 125 : 89;
+      const int any = static_cast<int>(rng() % (2 * range + 1)) - range;
+      p.x[digit].push_back(static_cast<int8_t>(extreme ? most[digit] : any));
+    }
   }
   for (size_t i = 0; i < tokens * groups; ++i) {
     int32_t sum = 0;
     for (size_t col = 0; col < group_cols; ++col) {
-      sum += p.high[i * group_cols + col] * kWideBase + p.low[i * group_cols + col];
+      sum += p.Value(i * group_cols + col);
     }
     p.sums.push_back(sum);
   }
@@ -71,8 +77,16 @@ Problem RandomProblem(size_t rows, size_t group_cols, size_t groups, size_t toke
 void ExpectExact(const GroupGemmKernel& kernel, const Problem& p) {
   const size_t stride = p.padded_rows() + 3;
   std::vector<float> out(p.tokens * stride, -1);
-  kernel.run({p.packed.data(), p.scales.data(), p.high.data(), p.low.data(), p.sums.data(),
-              out.data(), stride, p.rows, p.cols, p.group_cols, p.tokens});
+  kernel.run({p.packed.data(),
+              p.scales.data(),
+              {p.x[0].data(), p.x[1].data(), p.x[2].data()},
+              p.sums.data(),
+              out.data(),
+              stride,
+              p.rows,
+              p.cols,
+              p.group_cols,
+              p.tokens});
   for (size_t token = 0; token < p.tokens; ++token) {
     for (size_t row = 0; row < p.rows; ++row) {
       ASSERT_EQ(out[token * stride + row], p.Want(token, row))
@@ -98,7 +112,7 @@ TEST(GroupGemmTest, EqualsThePlainSum) {
   }
 }
 
-// Where sums are largest: 256 columns of +-32385.
+// Where sums are largest: 256 columns of 4,000,000.
 TEST(GroupGemmTest, HoldsTheLargestSums) {
   for (const GroupGemmKernel& kernel : GroupGemmKernels()) {
     if (!CpuSupports(kernel.isa)) continue;

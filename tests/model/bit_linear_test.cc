@@ -16,7 +16,7 @@ struct Problem {
   std::vector<float> factors;
   BitLinear matrix;
 
-  QuantizedRows x() { return {codes.data(), nullptr, sums.data(), factors.data()}; }
+  QuantizedRows x() { return {{codes.data(), nullptr, nullptr}, sums.data(), factors.data()}; }
 
   float Want(size_t token, size_t row) const {
     int32_t sum = 0;

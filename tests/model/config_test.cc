@@ -50,7 +50,7 @@ std::vector<Refusal> Refusals() {
       {"NoHeadDim", [](C& c) { c.head_dim = 0; }, "head_dim: found 0"},
       {"OddGroups",
        [](C& c) {
-         c.activation_bits = ActivationBits::k16;
+         c.activation_bits = ActivationBits::k22;
          c.group_cols = 96;
        },
        "dim: found 2560, want a multiple of 96"},
