@@ -18,6 +18,7 @@ constexpr char kHeadName[] = "output.weight";
 // stay below what an int32 sum of a kernel can hold (kernels/gemv.h).
 constexpr uint32_t kMaxWidth = 500'000;
 constexpr uint32_t kMaxHeads = 1 << 14;
+constexpr uint32_t kMaxGroupCols = 256;  // sums stay exact: kernels/group_gemm.h
 constexpr uint32_t kMaxVocab = 1 << 24;
 constexpr uint32_t kMaxLayers = 1 << 12;
 constexpr uint32_t kMaxHeadDim = 1 << 10;

@@ -39,8 +39,8 @@ struct ModelConfig {
 
   Activation activation = Activation::kSquaredRelu;
   ActivationBits activation_bits = ActivationBits::k8;
-  uint32_t group_cols = 0;  // columns that share a weight scale, for k22; 0 for k8: whole rows
-  bool sub_norms = false;   // norms before attn_output and ffn_down (BitNet b1.58)
+  uint32_t group_cols = 0;        // kGroupCols for k22; 0 for k8: scales are of whole rows
+  bool sub_norms = false;         // norms before attn_output and ffn_down (BitNet b1.58)
   bool projection_norms = false;  // a norm of its own before every projection (BitNet embedding)
   bool qk_norms = false;          // norms of each head of q and k before RoPE (Qwen 3, Gemma 3)
   bool post_norms = false;        // norms after attn_output and ffn_down (Gemma 3)
@@ -81,8 +81,10 @@ struct ModelConfig {
 // together. INVALID_ARGUMENT naming the field otherwise.
 absl::Status Validate(const ModelConfig& config);
 
-// The largest group of columns that may share a scale: its sums stay exact (kernels/group_gemm.h).
-inline constexpr uint32_t kMaxGroupCols = 256;
+// Columns whose products are summed as integers before they are scaled, where columns have scales
+// of their own: the smallest group of any file type, so that sums and bits do not depend on which
+// of them holds the weights.
+inline constexpr uint32_t kGroupCols = 64;
 
 // What a tensor is for, which decides the types it may have.
 enum class TensorRole { kNorm, kMatrix, kEmbedding, kHead };

@@ -210,26 +210,20 @@ absl::StatusOr<bool> HasRowScales(const TensorView& tensor) {
   return true;
 }
 
-// The smallest group of columns with one scale, over all matrices.
+// From the first matrix that has scales for groups of columns.
 absl::Status ReadActivationBits(const TensorSource& tensors, ModelConfig& config) {
-  const auto is_matrix = [](const TensorSpec& t) { return t.role == TensorRole::kMatrix; };
-  uint64_t group_cols = kMaxGroupCols;
-  bool row_scales = true;
-  for (uint32_t layer = 0; layer < config.layers; ++layer) {
-    for (const TensorSpec& want : LayerTensors(config, layer)) {
-      if (!is_matrix(want)) continue;
-      const absl::StatusOr<TensorView> found = tensors.Find(want.name);
-      if (absl::IsNotFound(found.status())) return absl::DataLossError(found.status().message());
-      if (!found.ok()) return found.status();
-      if (!IsTernary(found->info.type) || found->info.cols() == 0) continue;  // refused later
-      group_cols = std::min(group_cols, ScaleCols(found->info.type, found->info.cols()));
-      if (layer > 0 || !row_scales) continue;
-      TERN_ASSIGN_OR_RETURN(row_scales, HasRowScales(*found));
-    }
+  for (const TensorSpec& want : LayerTensors(config, 0)) {
+    if (want.role != TensorRole::kMatrix) continue;
+    const absl::StatusOr<TensorView> found = tensors.Find(want.name);
+    if (absl::IsNotFound(found.status())) return absl::DataLossError(found.status().message());
+    if (!found.ok()) return found.status();
+    if (!IsTernary(found->info.type) || found->info.cols() == 0) continue;  // refused later
+    TERN_ASSIGN_OR_RETURN(const bool row_scales, HasRowScales(*found));
+    if (row_scales) continue;
+    config.activation_bits = ActivationBits::k22;
+    config.group_cols = kGroupCols;
+    return absl::OkStatus();
   }
-  if (row_scales) return absl::OkStatus();
-  config.activation_bits = ActivationBits::k22;
-  config.group_cols = static_cast<uint32_t>(group_cols);
   return absl::OkStatus();
 }
 

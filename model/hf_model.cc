@@ -170,7 +170,7 @@ absl::Status HfModel::ReadKinds() {
     if (!fit.exact()) return refuse(ConvertExactly(view, fit).status());
     if (!fit.one_scale) {
       config.activation_bits = ActivationBits::k22;
-      config.group_cols = std::min(fit.group_cols, 128u);
+      config.group_cols = kGroupCols;
       notes_.push_back(absl::StrCat("weights are ternary with one scale for each ", fit.group_cols,
                                     " columns; activations keep 22 bits"));
     }

@@ -12,6 +12,7 @@
 #include "model/hf_model.h"
 #include "model/scale_folding.h"
 #include "model/ternarise.h"
+#include "text/vocabulary_directory.h"
 
 namespace tern {
 
@@ -75,6 +76,7 @@ absl::Status ModelFile::OpenDirectory() {
 }
 
 absl::StatusOr<Vocabulary> ModelFile::ReadVocabulary() const {
+  if (hf_ != nullptr) return ReadVocabularyOfDirectory(path_);
   return tern::ReadVocabulary(*gguf_);
 }
 

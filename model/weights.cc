@@ -46,9 +46,8 @@ constexpr MatrixSlot kMatrices[] = {
 
 // Columns that share a scale in a ternary embedding or head, whose inputs always keep 22 bits.
 size_t TableGroupCols(TensorType type, size_t cols) {
-  size_t group = ScaleCols(type, cols);
-  if (group <= kMaxGroupCols) return group;
-  for (group = kMaxGroupCols; cols % group != 0;) group /= 2;
+  size_t group = std::min<size_t>(ScaleCols(type, cols), kGroupCols);
+  while (cols % group != 0) group /= 2;
   return group;
 }
 

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#include "text/tiktoken.h"
+
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "text/byte_alphabet.h"
+#include "text/byte_pairs.h"
+
+namespace tern {
+namespace {
+
+constexpr size_t kLlama3Tokens = 128000;
+constexpr size_t kSpecialTokens = 256;
+
+// Llama 3's special tokens by their place after the others; the rest are reserved.
+constexpr std::pair<size_t, const char*> kNamed[] = {{0, "<|begin_of_text|>"},
+                                                     {1, "<|end_of_text|>"},
+                                                     {6, "<|start_header_id|>"},
+                                                     {7, "<|end_header_id|>"},
+                                                     {9, "<|eot_id|>"}};
+
+void AppendSpecialTokens(Vocabulary& vocabulary) {
+  size_t reserved = 0;
+  for (size_t i = 0; i < kSpecialTokens; ++i) {
+    std::string name;
+    for (const auto& [place, known] : kNamed) {
+      if (place == i) name = known;
+    }
+    if (name.empty()) name = absl::StrCat("<|reserved_special_token_", reserved++, "|>");
+    vocabulary.tokens.push_back(std::move(name));
+    vocabulary.kinds.push_back(TokenKind::kControl);
+  }
+  const auto id = [](size_t place) { return static_cast<TokenId>(kLlama3Tokens + place); };
+  vocabulary.bos = id(0);
+  vocabulary.eos = id(1);
+  vocabulary.eot = id(9);
+  vocabulary.add_bos = true;
+}
+
+}  // namespace
+
+absl::StatusOr<Vocabulary> ParseTiktoken(absl::string_view text, const std::string& name) {
+  const auto damaged = [&](size_t line, absl::string_view what) {
+    return absl::DataLossError(absl::StrCat(name, ": line ", line + 1, ": ", what));
+  };
+  std::vector<std::string> tokens;  // by rank
+  absl::flat_hash_map<std::string, TokenId> ids;
+  BytePairs pairs;
+  Vocabulary vocabulary;
+  vocabulary.source = name;
+  vocabulary.model = "gpt2";
+  vocabulary.pre = "llama-bpe";
+  std::vector<TokenId> parts;
+  for (size_t line = 0; !text.empty(); ++line) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    absl::string_view rest = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (rest.empty()) continue;
+    const size_t space = rest.find(' ');
+    std::string bytes;
+    uint32_t rank = 0;
+    if (space == rest.npos || !absl::Base64Unescape(rest.substr(0, space), &bytes) ||
+        !absl::SimpleAtoi(rest.substr(space + 1), &rank) || bytes.empty()) {
+      return damaged(line, "want bytes in base64, a space and a rank");
+    }
+    if (rank != tokens.size()) {
+      return damaged(line, absl::StrCat("found rank ", rank, ", want ", tokens.size()));
+    }
+    const auto id = static_cast<TokenId>(rank);
+    if (!ids.emplace(bytes, id).second) return damaged(line, "a token that occurs twice");
+    if (bytes.size() > 1) {
+      // The pair that makes a token: what the tokens before it merge its bytes to.
+      parts.clear();
+      for (const char byte : bytes) {
+        const auto found = ids.find(std::string(1, byte));
+        if (found == ids.end()) return damaged(line, "a byte that is no token of its own");
+        parts.push_back(found->second);
+      }
+      pairs.Merge(parts);
+      if (parts.size() != 2) return damaged(line, "a token that no two before it make");
+      pairs.Add(parts[0], parts[1], id);
+      vocabulary.merges.push_back(absl::StrCat(vocabulary.tokens[static_cast<size_t>(parts[0])],
+                                               " ",
+                                               vocabulary.tokens[static_cast<size_t>(parts[1])]));
+    }
+    vocabulary.tokens.push_back(BytesToLetters(bytes));
+    vocabulary.kinds.push_back(TokenKind::kNormal);
+    tokens.push_back(std::move(bytes));
+  }
+  if (tokens.size() != kLlama3Tokens) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        name, ": found ", tokens.size(), " tokens, this build reads Llama 3's ", kLlama3Tokens,
+        ": of others the file does not say how text is cut and which tokens are special"));
+  }
+  AppendSpecialTokens(vocabulary);
+  return vocabulary;
+}
+
+}  // namespace tern
