@@ -11,12 +11,17 @@
 #include "absl/status/statusor.h"
 #include "formats/gguf.h"
 #include "formats/tensor.h"
+#include "formats/ternary.h"
 #include "model/config.h"
 #include "text/vocabulary.h"
 
 namespace tern {
 
 class HfModel;
+
+struct ModelFileOptions {
+  I2SDialect dialect = I2SDialect::kCanonical;  // that I2_S tensors of a GGUF file are read in
+};
 
 // Immutable, thread-safe.
 class ModelFile {
@@ -25,7 +30,8 @@ class ModelFile {
   // are not read yet, but for a few that tell what kind they are. NOT_FOUND if there is nothing at
   // `path`, DATA_LOSS if it is damaged, FAILED_PRECONDITION if it is sound and cannot be run: the
   // message says why and what to do.
-  static absl::StatusOr<std::unique_ptr<ModelFile>> Open(const std::string& path);
+  static absl::StatusOr<std::unique_ptr<ModelFile>> Open(const std::string& path,
+                                                         const ModelFileOptions& options = {});
 
   ~ModelFile();
 
@@ -40,7 +46,7 @@ class ModelFile {
 
  private:
   ModelFile();
-  absl::Status OpenGguf();
+  absl::Status OpenGguf(const ModelFileOptions& options);
   absl::Status AddTernarising();
   absl::Status OpenDirectory();
 

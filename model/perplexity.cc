@@ -1,109 +1,115 @@
 // SPDX-License-Identifier: MIT
 #include "model/perplexity.h"
 
-#include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/log.h"
 #include "base/status_macros.h"
 #include "model/exact_math.h"
-#include "model/sampler.h"
+#include "model/scoring.h"
 
 namespace tern {
 namespace {
 
-// Rows of one Forward: enough to multiply matrices by matrices, few enough logits to hold.
-constexpr size_t kChunkRows = 64;
-
-absl::Status CheckTokens(std::span<const TokenId> tokens, TokenId bos, uint32_t vocab) {
-  if (tokens.empty()) return absl::InvalidArgumentError("tokens: found none, want at least 1");
-  const auto outside = [&](TokenId id) { return id < 0 || static_cast<uint32_t>(id) >= vocab; };
-  const auto bad = std::find_if(tokens.begin(), tokens.end(), outside);
-  if (bad == tokens.end() && !outside(bos)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("token: found ", bad == tokens.end() ? bos : *bad, ", want 0 to ", vocab - 1));
-}
-
-// Runs one window at a time through a model.
-class WindowScorer {
+// Mean and spread of numbers that come one by one.
+class Tally {
  public:
-  WindowScorer(Transformer& model, KvCache cache)
-      : model_(model),
-        cache_(std::move(cache)),
-        hidden_(kChunkRows * model.config().dim),
-        logits_(kChunkRows * model.config().vocab) {}
+  void Add(double x) {
+    sum_ += x;
+    squares_ += x * x;
+    ++count_;
+  }
 
-  // The sum of -log p(target[i] | bos, target[0..i-1]).
-  absl::StatusOr<double> Score(TokenId bos, std::span<const TokenId> target);
+  Perplexity Result() const {
+    const double count = static_cast<double>(count_);
+    Perplexity result;
+    result.tokens = count_;
+    result.mean_negative_log_likelihood = sum_ / count;
+    result.perplexity = ExactExp(result.mean_negative_log_likelihood);
+    const double variance = squares_ / count - result.mean_negative_log_likelihood *
+                                                   result.mean_negative_log_likelihood;
+    if (count_ > 1 && variance > 0) {
+      result.error = std::sqrt(variance / (count - 1)) * result.perplexity;
+    }
+    return result;
+  }
 
  private:
-  absl::Status Forward(std::span<const TokenId> inputs, size_t position);
-
-  Transformer& model_;
-  KvCache cache_;
-  AlignedBuffer<float> hidden_;  // [kChunkRows, dim]
-  AlignedBuffer<float> logits_;  // [kChunkRows, vocab]
+  double sum_ = 0, squares_ = 0;
+  uint64_t count_ = 0;
 };
 
-absl::Status WindowScorer::Forward(std::span<const TokenId> inputs, size_t position) {
-  model_.Embed(inputs, hidden_.data());
-  const SequenceRows rows = {0, static_cast<uint32_t>(position),
-                             static_cast<uint32_t>(inputs.size())};
-  TERN_RETURN_IF_ERROR(model_.Forward({&rows, 1}, cache_, hidden_.data()));
-  model_.Logits({hidden_.data(), inputs.size() * model_.config().dim}, logits_.data());
-  return absl::OkStatus();
+// Tokens of a sequence, and how many of its last ones count.
+struct Piece {
+  std::vector<TokenId> tokens;
+  size_t counted = 0;
+};
+
+absl::Status CheckOptions(std::span<const TokenId> tokens, const PerplexityOptions& options) {
+  if (options.context < 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("context: found ", options.context, ", want at least 2"));
+  }
+  if (options.stride >= options.context || (options.stride > 0 && options.every_token)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stride: found ", options.stride, ", want less than the context, ",
+                     options.context, ", and none where every token counts"));
+  }
+  const size_t least = options.every_token ? 1 : options.context;
+  if (tokens.size() >= least) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("tokens: found ", tokens.size(), ", want at least ", least));
 }
 
-absl::StatusOr<double> WindowScorer::Score(TokenId bos, std::span<const TokenId> target) {
-  const size_t vocab = model_.config().vocab;
-  std::vector<TokenId> inputs(target.begin(), target.end() - 1);
-  inputs.insert(inputs.begin(), bos);
-  double total = 0;
-  for (size_t begin = 0; begin < inputs.size(); begin += kChunkRows) {
-    const size_t rows = std::min(kChunkRows, inputs.size() - begin);
-    TERN_RETURN_IF_ERROR(Forward({inputs.data() + begin, rows}, begin));
-    for (size_t row = 0; row < rows; ++row) {
-      const std::span<const float> logits(logits_.data() + row * vocab, vocab);
-      total += LogSumExp(logits) - logits[static_cast<size_t>(target[begin + row])];
+std::vector<Piece> Cut(std::span<const TokenId> tokens, std::optional<TokenId> bos,
+                       const PerplexityOptions& options) {
+  std::vector<Piece> pieces;
+  const size_t context = options.context;
+  const auto add = [&](std::span<const TokenId> part, size_t counted) {
+    pieces.push_back({{part.begin(), part.end()}, counted});
+  };
+  if (options.every_token) {
+    const size_t step = bos ? context - 1 : context;
+    for (size_t begin = 0; begin < tokens.size(); begin += step) {
+      const auto part = tokens.subspan(begin, std::min(step, tokens.size() - begin));
+      add(part, bos ? part.size() : part.size() - 1);
+      if (bos) pieces.back().tokens.insert(pieces.back().tokens.begin(), *bos);
     }
+    return pieces;
   }
-  cache_.Release(0);
-  return total;
+  const size_t step = options.stride > 0 ? options.stride : context;
+  const size_t counted = options.stride > 0 ? options.stride : context - context / 2 - 1;
+  for (size_t begin = 0; begin + context <= tokens.size(); begin += step) {
+    add(tokens.subspan(begin, context), counted);
+    if (bos) pieces.back().tokens[0] = *bos;
+  }
+  return pieces;
 }
 
 }  // namespace
 
 absl::StatusOr<Perplexity> MeasurePerplexity(Transformer& model, std::span<const TokenId> tokens,
-                                             TokenId bos, const PerplexityOptions& options,
+                                             std::optional<TokenId> bos,
+                                             const PerplexityOptions& options,
                                              const std::function<void(float)>& progress) {
-  const ModelConfig& config = model.config();
-  TERN_CHECK(model.range() == (LayerRange{0, config.layers}));
-  TERN_RETURN_IF_ERROR(CheckTokens(tokens, bos, config.vocab));
-  if (options.window < 2 || options.window > config.context) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("window: found ", options.window, ", want 2 to ", config.context));
+  TERN_RETURN_IF_ERROR(CheckOptions(tokens, options));
+  TERN_ASSIGN_OR_RETURN(SequenceScorer scorer,
+                        SequenceScorer::Create(model, options.context, options.kv_type));
+  const std::vector<Piece> pieces = Cut(tokens, bos, options);
+  Tally tally;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const std::vector<TokenId>& sequence = pieces[i].tokens;
+    // The logits before the first token that counts; those after the last are not needed.
+    const size_t first = sequence.size() - pieces[i].counted - 1;
+    TERN_RETURN_IF_ERROR(
+        scorer.Run(sequence, first, [&](size_t position, std::span<const float> logits) {
+          if (position + 1 == sequence.size()) return;
+          tally.Add(-LogProbability(logits, sequence[position + 1]));
+        }));
+    if (progress) progress(static_cast<float>(i + 1) / static_cast<float>(pieces.size()));
   }
-  TERN_ASSIGN_OR_RETURN(
-      KvCache cache,
-      KvCache::Create(config, config.layers, KvPagesFor(options.window), options.kv_type));
-  WindowScorer scorer(model, std::move(cache));
-  Perplexity result;
-  double total = 0;
-  while (result.tokens < tokens.size()) {
-    const size_t count = std::min<size_t>(options.window - 1, tokens.size() - result.tokens);
-    TERN_ASSIGN_OR_RETURN(const double score,
-                          scorer.Score(bos, tokens.subspan(result.tokens, count)));
-    total += score;
-    result.tokens += count;
-    if (progress) {
-      progress(static_cast<float>(static_cast<double>(result.tokens) /
-                                  static_cast<double>(tokens.size())));
-    }
-  }
-  result.mean_negative_log_likelihood = total / static_cast<double>(tokens.size());
-  result.perplexity = ExactExp(result.mean_negative_log_likelihood);
-  return result;
+  return tally.Result();
 }
 
 }  // namespace tern

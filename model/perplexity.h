@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "absl/status/statusor.h"
@@ -13,24 +14,35 @@
 
 namespace tern {
 
+struct Perplexity {
+  double perplexity = 0;                    // exp(mean_negative_log_likelihood)
+  double error = 0;                         // standard error of it
+  double mean_negative_log_likelihood = 0;  // natural logarithm, over the scored tokens
+  uint64_t tokens = 0;                      // scored
+};
+
+// Which tokens count, given what.
 struct PerplexityOptions {
-  uint32_t window = 512;  // tokens a sequence holds, bos included; at least 2
+  // Tokens a sequence holds.
+  uint32_t context = 512;
+  // 0: as llama-perplexity counts, so that figures can be compared: the text is cut into sequences
+  // of `context` tokens, each with bos in place of its first, whose second half counts. Otherwise
+  // sequences begin so many tokens after each other, and their last so many count.
+  uint32_t stride = 0;
+  // Every token counts, in sequences of one less than `context`, each after a bos: as the sample
+  // model's training code does it. Not together with a stride.
+  bool every_token = false;
   KvType kv_type = KvType::kF16;
 };
 
-struct Perplexity {
-  double perplexity = 0;                    // exp(mean_negative_log_likelihood)
-  double mean_negative_log_likelihood = 0;  // natural logarithm, over all tokens
-  uint64_t tokens = 0;
-};
-
-// The perplexity of `tokens` (without bos), cut into windows of options.window - 1, each preceded
-// by `bos`; every token counts. The training code does the same. `progress`, if set, is called with
-// the share done. INVALID_ARGUMENT for no tokens, an id past the vocabulary or a window that the
-// model's context does not hold; RESOURCE_EXHAUSTED if there is no memory for the KV cache.
-// REQUIRES a model of all layers.
+// The perplexity of `tokens`, which begin with bos where the tokenizer puts one (but for
+// every_token). `progress`, if set, is called with the share done. INVALID_ARGUMENT for fewer
+// tokens than one sequence holds (two for every_token), an id past the vocabulary, a context that
+// the model does not hold, or a stride past it; errors of SequenceScorer. REQUIRES a model of all
+// layers.
 absl::StatusOr<Perplexity> MeasurePerplexity(Transformer& model, std::span<const TokenId> tokens,
-                                             TokenId bos, const PerplexityOptions& options,
+                                             std::optional<TokenId> bos,
+                                             const PerplexityOptions& options,
                                              const std::function<void(float)>& progress = {});
 
 }  // namespace tern

@@ -11,12 +11,18 @@
 namespace tern {
 
 void AddChat(CLI::App& app, absl::Status& status);
+void AddConvert(CLI::App& app, absl::Status& status);
+void AddEmbed(CLI::App& app, absl::Status& status);
 void AddGenerate(CLI::App& app, absl::Status& status);
 void AddInspect(CLI::App& app, absl::Status& status);
+void AddLogits(CLI::App& app, absl::Status& status);
 void AddPerplexity(CLI::App& app, absl::Status& status);
+void AddQuantizeCheck(CLI::App& app, absl::Status& status);
 void AddRun(CLI::App& app, absl::Status& status);
+void AddScore(CLI::App& app, absl::Status& status);
 void AddServe(CLI::App& app, absl::Status& status);
 void AddSynth(CLI::App& app, absl::Status& status);
+void AddTokenize(CLI::App& app, absl::Status& status);  // and detokenize
 void AddWorker(CLI::App& app, absl::Status& status);
 
 }  // namespace tern

@@ -18,8 +18,14 @@ int main(int argc, char** argv) {
   tern::AddGenerate(app, status);
   tern::AddChat(app, status);
   tern::AddRun(app, status);
+  tern::AddEmbed(app, status);
   tern::AddPerplexity(app, status);
+  tern::AddScore(app, status);
+  tern::AddLogits(app, status);
+  tern::AddTokenize(app, status);
   tern::AddInspect(app, status);
+  tern::AddConvert(app, status);
+  tern::AddQuantizeCheck(app, status);
   tern::AddSynth(app, status);
   CLI11_PARSE(app, argc, argv);
   if (status.ok()) return 0;
