@@ -13,6 +13,7 @@ namespace tern {
 namespace {
 
 constexpr char kTokens[] = "tokenizer.ggml.tokens";
+constexpr TokenId kNoToken = -1;
 constexpr char kMerges[] = "tokenizer.ggml.merges";
 
 absl::Status Damaged(const Vocabulary& vocabulary, absl::string_view text) {
@@ -55,10 +56,7 @@ absl::Status ByteLevelBpe::ReadTokens(const Vocabulary& vocabulary) {
   }
   for (int byte = 0; byte < 256; ++byte) {
     const auto token = normal_.find(std::string(1, static_cast<char>(byte)));
-    if (token == normal_.end()) {
-      return Damaged(vocabulary, absl::StrCat(kTokens, ": no token for the byte ", byte));
-    }
-    byte_tokens_[static_cast<size_t>(byte)] = token->second;
+    byte_tokens_[static_cast<size_t>(byte)] = token == normal_.end() ? kNoToken : token->second;
   }
   return absl::OkStatus();
 }
@@ -92,10 +90,6 @@ void ByteLevelBpe::Encode(absl::string_view text, bool /*at_start*/,
                           std::vector<TokenId>& ids) const {
   std::vector<TokenId> merged;
   pre_tokenizer_->Split(text, [&](absl::string_view piece) {
-    if (piece.size() == 1) {
-      ids.push_back(byte_tokens_[static_cast<uint8_t>(piece[0])]);
-      return;
-    }
     if (pre_tokenizer_->whole_pieces()) {
       if (const auto whole = normal_.find(piece); whole != normal_.end()) {
         ids.push_back(whole->second);
@@ -103,7 +97,10 @@ void ByteLevelBpe::Encode(absl::string_view text, bool /*at_start*/,
       }
     }
     merged.clear();
-    for (const char byte : piece) merged.push_back(byte_tokens_[static_cast<uint8_t>(byte)]);
+    for (const char byte : piece) {
+      const TokenId token = byte_tokens_[static_cast<uint8_t>(byte)];
+      if (token != kNoToken) merged.push_back(token);
+    }
     pairs_.Merge(merged);
     ids.insert(ids.end(), merged.begin(), merged.end());
   });

@@ -20,10 +20,11 @@ class ByteLevelBpe final : public TextEncoder {
  public:
   // Of a vocabulary of model "gpt2", with the pre-tokenizer `pre`. FAILED_PRECONDITION for one that
   // is not known, DATA_LOSS for damaged tables: a token with letters outside of the byte-level
-  // alphabet or that occurs twice, a byte without a token, a merge of or into no token.
+  // alphabet or that occurs twice, a merge of or into no token.
   static absl::StatusOr<std::unique_ptr<TextEncoder>> Create(const Vocabulary& vocabulary,
                                                              absl::string_view pre);
 
+  // Bytes that are no token, of which Falcon has some, are left out.
   void Encode(absl::string_view text, bool at_start, std::vector<TokenId>& ids) const override;
   const std::vector<std::string>& token_bytes() const override { return bytes_; }
 
@@ -34,7 +35,7 @@ class ByteLevelBpe final : public TextEncoder {
 
   std::vector<std::string> bytes_;                          // [vocab]
   absl::flat_hash_map<absl::string_view, TokenId> normal_;  // by bytes_: what text can become
-  std::array<TokenId, 256> byte_tokens_{};
+  std::array<TokenId, 256> byte_tokens_{};                  // -1: none
   BytePairs pairs_;
   std::unique_ptr<PreTokenizer> pre_tokenizer_;
 };

@@ -8,6 +8,8 @@
 namespace tern {
 namespace {
 
+constexpr size_t kFew = 32;
+constexpr uint32_t kNoRank = UINT32_MAX;
 constexpr int32_t kGone = -1;  // merged into the token to its left
 
 // Places with their neighbours, so that a merge is O(1).
@@ -38,6 +40,32 @@ void BytePairs::Add(int32_t left, int32_t right, int32_t merged) {
 }
 
 void BytePairs::Merge(std::vector<int32_t>& tokens) const {
+  tokens.size() <= kFew ? MergeFew(tokens) : MergeMany(tokens);
+}
+
+// Words are short: to look through all pairs for the best is quicker than to keep a heap of them.
+void BytePairs::MergeFew(std::vector<int32_t>& tokens) const {
+  Rule rules[kFew];  // of the pair that begins at a token
+  const auto find = [&](size_t left) {
+    const auto rule = rules_.find(Key(tokens[left], tokens[left + 1]));
+    return rule == rules_.end() ? Rule{kNoRank, 0} : rule->second;
+  };
+  for (size_t i = 0; i + 1 < tokens.size(); ++i) rules[i] = find(i);
+  while (tokens.size() > 1) {
+    size_t best = 0;
+    for (size_t i = 1; i + 1 < tokens.size(); ++i) {
+      if (rules[i].rank < rules[best].rank) best = i;
+    }
+    if (rules[best].rank == kNoRank) return;
+    tokens[best] = rules[best].merged;
+    tokens.erase(tokens.begin() + static_cast<ptrdiff_t>(best) + 1);
+    for (size_t i = best + 1; i + 1 < tokens.size(); ++i) rules[i] = rules[i + 1];
+    if (best + 1 < tokens.size()) rules[best] = find(best);
+    if (best > 0) rules[best - 1] = find(best - 1);
+  }
+}
+
+void BytePairs::MergeMany(std::vector<int32_t>& tokens) const {
   const size_t end = tokens.size();
   std::vector<Place> places;
   places.reserve(end);

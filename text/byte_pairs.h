@@ -22,6 +22,9 @@ class BytePairs {
   void Merge(std::vector<int32_t>& tokens) const;
 
  private:
+  void MergeFew(std::vector<int32_t>& tokens) const;
+  void MergeMany(std::vector<int32_t>& tokens) const;
+
   struct Rule {
     uint32_t rank = 0;
     int32_t merged = 0;

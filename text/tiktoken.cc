@@ -8,13 +8,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "text/byte_alphabet.h"
-#include "text/byte_pairs.h"
 
 namespace tern {
 namespace {
 
 constexpr size_t kLlama3Tokens = 128000;
 constexpr size_t kSpecialTokens = 256;
+constexpr size_t kLongestToken = 1024;  // longer ones are never merged: no file has any
 
 // Llama 3's special tokens by their place after the others; the rest are reserved.
 constexpr std::pair<size_t, const char*> kNamed[] = {{0, "<|begin_of_text|>"},
@@ -41,6 +41,22 @@ void AppendSpecialTokens(Vocabulary& vocabulary) {
   vocabulary.add_bos = true;
 }
 
+// tiktoken merges any two neighbours that together are a token, the token of the lowest rank first:
+// every way to cut a token in two tokens is a merge with the token's rank.
+void AppendMerges(const std::vector<std::string>& tokens,
+                  const absl::flat_hash_map<std::string, TokenId>& ids, Vocabulary& vocabulary) {
+  const auto letters = [&](TokenId id) { return vocabulary.tokens[static_cast<size_t>(id)]; };
+  for (const std::string& token : tokens) {
+    if (token.size() > kLongestToken) continue;
+    for (size_t cut = 1; cut < token.size(); ++cut) {
+      const auto left = ids.find(absl::string_view(token).substr(0, cut));
+      const auto right = ids.find(absl::string_view(token).substr(cut));
+      if (left == ids.end() || right == ids.end()) continue;
+      vocabulary.merges.push_back(absl::StrCat(letters(left->second), " ", letters(right->second)));
+    }
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Vocabulary> ParseTiktoken(absl::string_view text, const std::string& name) {
@@ -49,12 +65,10 @@ absl::StatusOr<Vocabulary> ParseTiktoken(absl::string_view text, const std::stri
   };
   std::vector<std::string> tokens;  // by rank
   absl::flat_hash_map<std::string, TokenId> ids;
-  BytePairs pairs;
   Vocabulary vocabulary;
   vocabulary.source = name;
   vocabulary.model = "gpt2";
   vocabulary.pre = "llama-bpe";
-  std::vector<TokenId> parts;
   for (size_t line = 0; !text.empty(); ++line) {
     const size_t end = std::min(text.find('\n'), text.size());
     absl::string_view rest = text.substr(0, end);
@@ -72,21 +86,6 @@ absl::StatusOr<Vocabulary> ParseTiktoken(absl::string_view text, const std::stri
     }
     const auto id = static_cast<TokenId>(rank);
     if (!ids.emplace(bytes, id).second) return damaged(line, "a token that occurs twice");
-    if (bytes.size() > 1) {
-      // The pair that makes a token: what the tokens before it merge its bytes to.
-      parts.clear();
-      for (const char byte : bytes) {
-        const auto found = ids.find(std::string(1, byte));
-        if (found == ids.end()) return damaged(line, "a byte that is no token of its own");
-        parts.push_back(found->second);
-      }
-      pairs.Merge(parts);
-      if (parts.size() != 2) return damaged(line, "a token that no two before it make");
-      pairs.Add(parts[0], parts[1], id);
-      vocabulary.merges.push_back(absl::StrCat(vocabulary.tokens[static_cast<size_t>(parts[0])],
-                                               " ",
-                                               vocabulary.tokens[static_cast<size_t>(parts[1])]));
-    }
     vocabulary.tokens.push_back(BytesToLetters(bytes));
     vocabulary.kinds.push_back(TokenKind::kNormal);
     tokens.push_back(std::move(bytes));
@@ -96,6 +95,7 @@ absl::StatusOr<Vocabulary> ParseTiktoken(absl::string_view text, const std::stri
         name, ": found ", tokens.size(), " tokens, this build reads Llama 3's ", kLlama3Tokens,
         ": of others the file does not say how text is cut and which tokens are special"));
   }
+  AppendMerges(tokens, ids, vocabulary);
   AppendSpecialTokens(vocabulary);
   return vocabulary;
 }

@@ -179,7 +179,6 @@ TEST(TokenizerTest, RefusesDamagedTables) {
       {{{"ab"}, 1, {" ab"}}, "merges: found \" ab\""},
       {{{"ab"}, 1, {"ab "}}, "merges: found \"ab \""},
       {{{"ab"}, 1, {"a b c"}}, "merges: found \"a b c\""},
-      {{{}, 1, {}, "gpt2", "llama-bpe", 255}, "no token for the byte 255"},
   };
   for (const auto& [vocabulary, error] : cases) {
     const absl::Status status = vocabulary.Create().status();
