@@ -45,7 +45,8 @@ struct SequenceResult {
   SequenceId sequence = 0;
   uint32_t position = 0;  // of the sampled token in the sequence
   SampledToken sampled;
-  std::vector<float> logits;  // [vocab] where wanted, else empty
+  std::vector<float>
+      logits;  // [outputs] where wanted, else empty: an embedding model's are its output
 };
 
 // What the last stage sends for every step, also for one that samples nothing.

@@ -329,7 +329,7 @@ absl::StatusOr<Frame> DecodeStep(const Header& header, std::span<const uint8_t> 
 absl::Status CheckResult(const ResultBytes& bytes, size_t bytes_left, const FrameLimits& limits) {
   TERN_RETURN_IF_ERROR(CheckToken(bytes.token, limits));
   if (bytes.position > limits.context || bytes.top > kMaxTop || bytes.zero != 0 ||
-      (bytes.logits != 0 && bytes.logits != limits.vocab)) {
+      (bytes.logits != 0 && bytes.logits != limits.outputs)) {
     return Excluded("result of sequence ", bytes.sequence, ": found position ", bytes.position,
                     ", ", bytes.top, " likely tokens, ", bytes.logits, " logits");
   }

@@ -18,6 +18,7 @@ struct FrameLimits {
   uint64_t epoch = 0;
   uint32_t dim = 0;
   uint32_t vocab = 0;
+  uint32_t outputs = 0;  // of a row: ModelConfig::outputs()
   uint32_t context = 0;
   uint32_t max_rows = 0;       // of a step
   bool expect_hidden = false;  // false on the way into stage 0

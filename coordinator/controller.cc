@@ -126,6 +126,7 @@ void Controller::Do(const PipelinePlanned& action) {
   const FrameLimits limits{.epoch = action.pipeline.epoch,
                            .dim = config.dim,
                            .vocab = config.vocab,
+                           .outputs = config.outputs(),
                            .context = config.context,
                            .max_rows = options_.membership.max_rows,
                            .expect_hidden = false};

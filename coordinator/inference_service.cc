@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "base/version.h"
 #include "cluster/grpc_util.h"
+#include "coordinator/embed_reactor.h"
 #include "coordinator/inference_wire.h"
 #include "proto/inference.grpc.pb.h"
 
@@ -166,6 +167,12 @@ class InferenceService final : public v1::Inference::CallbackService {
     return StartRequest(*request);
   }
 
+  grpc::ServerUnaryReactor* Embed(grpc::CallbackServerContext*, const v1::EmbedRequest* request,
+                                  v1::EmbedResponse* response) override {
+    const int open = ++open_;  // the reactor takes it back
+    return EmbedReactor::Start(*options_.engine, open_, Admit(*request, open), response);
+  }
+
   grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context,
                                      const v1::TokenizeRequest* request,
                                      v1::TokenizeResponse* response) override {
@@ -201,7 +208,15 @@ class InferenceService final : public v1::Inference::CallbackService {
           absl::StrCat("open requests: found ", open, ", want at most ", kMaxOpenRequests));
     }
     TERN_RETURN_IF_ERROR(CheckSize(proto));
-    if constexpr (std::is_same_v<Request, v1::ChatRequest>) {
+    const bool embeds = std::is_same_v<Request, v1::EmbedRequest>;
+    if (embeds == options_.manifest->config.has_head) {
+      return absl::FailedPreconditionError(
+          embeds ? "the model generates text: it has no Embed"
+                 : "the model is an embedding model: it has Embed alone");
+    }
+    if constexpr (std::is_same_v<Request, v1::EmbedRequest>) {
+      return FromProto(proto, *options_.tokenizer);
+    } else if constexpr (std::is_same_v<Request, v1::ChatRequest>) {
       return FromProto(proto, *options_.tokenizer, options_.chat_format, DrawSeed());
     } else {
       return FromProto(proto, *options_.tokenizer, DrawSeed());

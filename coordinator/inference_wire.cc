@@ -63,6 +63,15 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& proto,
   return MakeRequest(std::move(prompt), proto.sampling(), proto.limits(), tokenizer, fresh_seed);
 }
 
+absl::StatusOr<GenerationRequest> FromProto(const v1::EmbedRequest& proto,
+                                            const Tokenizer& tokenizer) {
+  GenerationRequest request;
+  request.prompt = EncodeDocument(tokenizer, proto.text());
+  request.max_tokens = 1;
+  request.want_logits = true;
+  return request;
+}
+
 absl::StatusOr<GenerationRequest> FromProto(const v1::ChatRequest& proto,
                                             const Tokenizer& tokenizer,
                                             const absl::StatusOr<ChatFormat>& format,

@@ -23,6 +23,10 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::ChatRequest& proto,
                                             const absl::StatusOr<ChatFormat>& format,
                                             uint64_t fresh_seed);
 
+// A request of one step, whose output is wanted.
+absl::StatusOr<GenerationRequest> FromProto(const v1::EmbedRequest& proto,
+                                            const Tokenizer& tokenizer);
+
 // `with_logprob`: whether the request asked for logprobs.
 v1::GenerateResponse ToProto(const GeneratedToken& token, bool with_logprob);
 

@@ -67,6 +67,8 @@ struct ModelConfig {
 
   uint32_t q_dim() const { return heads * head_dim; }
   uint32_t kv_dim() const { return kv_heads * head_dim; }
+  // Numbers that the last stage gives for a row: logits, or the output of an embedding model.
+  uint32_t outputs() const { return has_head ? vocab : dim; }
   // Whether `layer` attends to a window only.
   bool is_local(uint32_t layer) const {
     return sliding_window > 0 && (layer + 1) % sliding_pattern != 0;

@@ -145,6 +145,11 @@ absl::Status CheckMessages(const std::vector<ChatMessage>& messages) {
 std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, const std::string& text) {
   std::vector<TokenId> ids = tokenizer.Encode(text);
   if (tokenizer.add_bos()) ids.insert(ids.begin(), *tokenizer.bos());
+  return ids;
+}
+
+std::vector<TokenId> EncodeDocument(const Tokenizer& tokenizer, const std::string& text) {
+  std::vector<TokenId> ids = EncodePrompt(tokenizer, text);
   if (tokenizer.add_eos()) ids.push_back(*tokenizer.eos());
   return ids;
 }

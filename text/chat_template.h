@@ -12,8 +12,12 @@
 
 namespace tern {
 
-// Token ids of a plain text, with bos before and eos after them where the tokenizer wants it.
+// Token ids of a plain text that is to be continued, with bos before them where the tokenizer wants
+// it.
 std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, const std::string& text);
+
+// Token ids of a text that is complete: with eos after them, too, where the tokenizer wants it.
+std::vector<TokenId> EncodeDocument(const Tokenizer& tokenizer, const std::string& text);
 
 // Formats of conversations, to the byte in docs/formats.md.
 enum class ChatFormat {

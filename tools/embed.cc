@@ -33,9 +33,9 @@ absl::Status RunEmbed(EmbedFlags flags) {
   }
   TERN_ASSIGN_OR_RETURN(const LocalModel model, LoadLocalModel(flags.model, true));
   for (const std::string& text : flags.texts) {
-    TERN_ASSIGN_OR_RETURN(
-        const std::vector<float> vector,
-        EmbedTokens(*model.transformer, EncodePrompt(*model.tokenizer, text), flags.model.kv_type));
+    TERN_ASSIGN_OR_RETURN(const std::vector<float> vector,
+                          EmbedTokens(*model.transformer, EncodeDocument(*model.tokenizer, text),
+                                      flags.model.kv_type));
     for (size_t i = 0; i < vector.size(); ++i) {
       std::printf("%s%.9g", i == 0 ? "[" : ", ", static_cast<double>(vector[i]));
     }

@@ -64,7 +64,12 @@ void AddServe(CLI::App& app, absl::Status& status) {
   auto flags = std::make_shared<ServeFlags>();
   CoordinatorOptions& options = flags->options;
   CLI::App* command = app.add_subcommand("serve", "Coordinate a cluster of workers");
-  command->add_option("--model", options.model_path, "GGUF file")->required();
+  command->add_option("--model", options.model_path, "GGUF file or Hugging Face directory")
+      ->required();
+  command->add_option(
+      "--chat-template", options.chat_template,
+      "Format of conversations: bitnet, llama-3, chatml, falcon3 or qwen3; default: as "
+      "the model's file says");
   command->add_option("--listen", options.listen, "HOST:PORT; port 0 takes any")
       ->capture_default_str();
   command->add_option("--port-file", flags->port_file,

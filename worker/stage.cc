@@ -127,7 +127,7 @@ void Stage::AppendHistory(const StepFrame& step) {
 // The head, too, reads its weights once for all sequences of the step.
 ResultFrame Stage::SampleAll(const StepFrame& step) {
   const size_t dim = spec_.config.dim;
-  const size_t vocab = spec_.config.vocab;
+  const size_t outputs = spec_.config.outputs();
   ResultFrame frame;
   frame.epoch = step.epoch;
   frame.step = step.step;
@@ -139,18 +139,25 @@ ResultFrame Stage::SampleAll(const StepFrame& step) {
     const float* row = step.hidden.data() + (end_row - 1) * dim;
     last_rows_.insert(last_rows_.end(), row, row + dim);
   }
-  logits_.resize(last_rows_.size() / dim * vocab);
-  if (!last_rows_.empty()) transformer_->Logits(last_rows_, logits_.data());
+  logits_.resize(last_rows_.size() / dim * outputs);
+  if (!last_rows_.empty() && spec_.config.has_head) {
+    transformer_->Logits(last_rows_, logits_.data());
+  } else if (!last_rows_.empty()) {
+    transformer_->OutputNorm(last_rows_, logits_.data());
+  }
   std::span<const float> logits = logits_;
   for (const Segment& segment : step.segments) {
     if (!segment.sample) continue;
-    const std::span<const float> own = logits.first(vocab);
-    logits = logits.subspan(vocab);
+    const std::span<const float> own = logits.first(outputs);
+    logits = logits.subspan(outputs);
     SequenceResult& result = frame.results.emplace_back();
     result.sequence = segment.sequence;
     result.position = segment.position + segment.rows;
-    result.sampled =
-        SampleToken(own, segment.sampling, result.position, history_.at(segment.sequence));
+    // An embedding model samples nothing: token 0 stands for that.
+    if (spec_.config.has_head) {
+      result.sampled =
+          SampleToken(own, segment.sampling, result.position, history_.at(segment.sequence));
+    }
     if (segment.want_logits) result.logits.assign(own.begin(), own.end());
   }
   return frame;

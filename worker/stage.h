@@ -69,7 +69,7 @@ class Stage {
   // Every token of each live sequence, for the repetition penalty.
   absl::flat_hash_map<SequenceId, std::vector<TokenId>> history_;
   std::vector<float> last_rows_;  // [sampled sequences, dim]
-  std::vector<float> logits_;     // [sampled sequences, vocab]
+  std::vector<float> logits_;     // [sampled sequences, outputs]
 };
 
 }  // namespace tern

@@ -31,6 +31,7 @@ FrameLimits LimitsOf(const PrepareStage& order) {
   return {.epoch = order.epoch,
           .dim = order.config.dim,
           .vocab = order.config.vocab,
+          .outputs = order.config.outputs(),
           .context = order.config.context,
           .max_rows = order.max_rows,
           .expect_hidden = order.stage > 0};

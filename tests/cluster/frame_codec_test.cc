@@ -21,8 +21,13 @@ using ::testing::IsEmpty;
 
 using Bytes = std::vector<uint8_t>;
 
-constexpr FrameLimits kLimits = {
-    .epoch = 7, .dim = 8, .vocab = 100, .context = 64, .max_rows = 16, .expect_hidden = true};
+constexpr FrameLimits kLimits = {.epoch = 7,
+                                 .dim = 8,
+                                 .vocab = 100,
+                                 .outputs = 100,
+                                 .context = 64,
+                                 .max_rows = 16,
+                                 .expect_hidden = true};
 
 // Offsets of docs/protocol.md.
 constexpr size_t kVersionAt = 4, kKindAt = 6, kDtypeAt = 7, kEpochAt = 8, kEntriesAt = 24,

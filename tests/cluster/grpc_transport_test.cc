@@ -22,8 +22,13 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr FrameLimits kLimits = {
-    .epoch = 7, .dim = 8, .vocab = 100, .context = 64, .max_rows = 16, .expect_hidden = true};
+constexpr FrameLimits kLimits = {.epoch = 7,
+                                 .dim = 8,
+                                 .vocab = 100,
+                                 .outputs = 100,
+                                 .context = 64,
+                                 .max_rows = 16,
+                                 .expect_hidden = true};
 
 StepFrame MakeStep(uint64_t number, const FrameLimits& limits, uint32_t rows) {
   StepFrame step;
