@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "text/byte_level_bpe.h"
@@ -160,6 +161,8 @@ absl::Status Tokenizer::Tables::ReadSpecials(const Vocabulary& vocabulary) {
     const bool is_user_defined = kinds[i] == TokenKind::kUserDefined;
     if (!is_user_defined && kinds[i] != TokenKind::kControl) continue;
     const std::string& name = encoder->token_bytes()[i];
+    // SentencePiece has looked for them in text without spaces: those with one are never found.
+    if (vocabulary.model == "llama" && absl::StrContains(vocabulary.tokens[i], " ")) continue;
     if (!special.Add(name, id) || (is_user_defined && !user_defined.Add(name, id))) {
       return Damaged(vocabulary, absl::StrCat("tokenizer.ggml.tokens: token ", id, ": \"",
                                               absl::Utf8SafeCEscape(name), "\" occurs twice"));
@@ -211,7 +214,7 @@ std::vector<TokenId> Tokenizer::Encode(absl::string_view text, bool parse_specia
     ids.push_back(found.second);
     at += found.first;
     begin = at;
-    at_start = true;
+    at_start = tables_->kinds[static_cast<size_t>(found.second)] == TokenKind::kControl;
   }
   tables_->encoder->Encode(text.substr(begin), at_start, ids);
   return ids;

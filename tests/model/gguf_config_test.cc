@@ -134,7 +134,7 @@ std::vector<Fault> Faults() {
        "heads: found 0"},
       {"MoreLayersThanTensors", kDataLoss,
        [](P& p) { p.Key("bitnet-b1.58.block_count").value = uint64_t{2}; },
-       "no tensor blk.1.attn_q.weight"},
+       "no tensor blk.1.attn_norm.weight"},
       {"PartialRope", kRefused,
        [](P& p) { p.Key("bitnet-b1.58.rope.dimension_count").value = uint64_t{16}; },
        "rope.dimension_count: found 16, this build runs 32, the whole head"},
