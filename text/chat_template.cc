@@ -173,7 +173,7 @@ absl::StatusOr<ChatFormat> DetectChatFormat(const Vocabulary& vocabulary) {
   };
   if (says("<|start_header_id|>")) return ChatFormat::kLlama3;
   if (says("<|im_start|>")) {
-    return says("<think>") || says("enable_thinking") ? ChatFormat::kQwen3 : ChatFormat::kChatMl;
+    return says("think>") || says("enable_thinking") ? ChatFormat::kQwen3 : ChatFormat::kChatMl;
   }
   if (says("<|assistant|>") && says("<|user|>") && !says("<|end|>") && !says("</s>")) {
     return ChatFormat::kFalcon3;

@@ -195,8 +195,84 @@ def text_seeds():
     yield "ok_spaces", b" \t\n\r\x0b\x0c\xc2\x85\xc2\xa0\xe2\x80\xa8   'S 'll"
 
 
+def safetensors(header, data=64):
+    raw = header.encode()
+    return u64(len(raw)) + raw + bytes(data)
+
+
+def safetensors_seeds():
+    entry = '{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}'
+    yield "ok_one", safetensors('{"t":' + entry + "}", 16)
+    yield "ok_metadata", safetensors('{"__metadata__":{"format":"pt"}}', 0)
+    yield "bad_empty", b""
+    yield "bad_length", u64(2**63) + b"{}"
+    yield "bad_json", safetensors("{")
+    yield "bad_nested", safetensors("[" * 200)
+    for name, old, new in [("dtype", "F32", "F3"), ("shape", "[2,2]", "[2,-2]"), ("product", "[2,2]", f"[{2**63},2]"),
+                           ("offsets", "[0,16]", "[16,0]"), ("past_end", "[0,16]", "[60,76]"), ("bytes", "[2,2]", "[2,3]")]:
+        yield f"bad_{name}", safetensors('{"t":' + entry.replace(old, new) + "}")
+    yield "bad_overlap", safetensors('{"a":' + entry + ',"b":' + entry.replace("[0,16]", "[8,24]") + "}")
+
+
+def tokenizer_json_seeds():
+    letters = [c for c in "abcdefghijklmnopqrstuvwxyz"] + ["\u0120", "\u010a"]
+    vocab = ",".join(f'"{c}":{i}' for i, c in enumerate(letters + ["ab", "abc"]))
+    level = '"pre_tokenizer":{"type":"ByteLevel"}'
+    model = '"model":{"type":"BPE","vocab":{' + vocab + '},"merges":["a b",["ab","c"]]}'
+    added = '"added_tokens":[{"id":30,"content":"<|end|>","special":true},{"id":31,"content":"<b>"}]'
+    yield "ok_byte_level", f"{{{level},{model},{added}}}".encode()
+    fallback = model.replace('"type":"BPE"', '"type":"BPE","byte_fallback":true,"unk_token":"a"')
+    prepend = '"normalizer":{"type":"Prepend","prepend":"\u2581"}'
+    yield "ok_byte_fallback", f"{{{prepend},{fallback},{added}}}".encode()
+    yield "bad_json", b"{"
+    yield "bad_model", b'{"model":{"type":"WordPiece"}}'
+    yield "bad_merge", f'{{{level},{model.replace("a b", "a z q")}}}'.encode()
+    yield "bad_id", f'{{{level},{model.replace(":0,", ":1e9,")}}}'.encode()
+    yield "bad_added", f'{{{level},{model},{added.replace("31", "123456789")}}}'.encode()
+    yield "bad_pre_tokenizer", f'{{{level.replace("ByteLevel", "Whitespace")},{model}}}'.encode()
+    yield "bad_twice", f'{{{level},{model},{added.replace("<b>", "<|end|>")}}}'.encode()
+
+
+def vocabulary_seeds():
+    def piece(text, score, kind=1):
+        raw = b"\x0a" + bytes([len(text)]) + text + b"\x15" + struct.pack("<f", score) + b"\x18" + bytes([kind])
+        return b"\x0a" + bytes([len(raw)]) + raw
+
+    trainer, normalizer = b"\x12\x02\x18\x02", b"\x1a\x04\x18\x01\x20\x00"
+    whole = piece(b"<unk>", 0, 2) + piece(b"a", -1) + piece(b"b", -2) + piece(b"ab", -0.5) + piece(b"<0x41>", 0, 6)
+    yield "ok_sentencepiece", whole + trainer + normalizer
+    yield "bad_unigram", whole + b"\x12\x02\x18\x01" + normalizer
+    yield "bad_cut", whole[:-3]
+    yield "bad_twice", whole + piece(b"a", 0) + trainer + normalizer
+    yield "bad_byte", whole + piece(b"<0xZZ>", 0, 6) + trainer + normalizer
+    yield "bad_length", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+    yield "bad_tiktoken", b"IQ== 0\nIg== 1\nISI= 2\n"
+    yield "bad_tiktoken_rank", b"IQ== 7\n"
+    yield "bad_empty", b""
+
+
+def chat_seeds():
+    yield "ok_turns", b"\x00user\x00Hello\x00assistant\x00Hi <|eot_id|>\x00user\x00<think>x</think>\n\ny"
+    yield "ok_template", b"{{ '<|im_start|>' }}\x00system\x00a\x00user\x00b"
+    yield "ok_nothing", b""
+
+
+def config_seeds():
+    config = ('{"model_type":"llama","vocab_size":320,"hidden_size":256,"intermediate_size":512,"num_hidden_layers":2,'
+              '"num_attention_heads":4,"max_position_embeddings":256,"rms_norm_eps":1e-5,'
+              '"rope_parameters":{"rope_type":"yarn","factor":4.0,"rope_theta":1e6},'
+              '"quantization_config":{"quant_method":"bitnet"}}')
+    yield "ok_llama", config.encode()
+    yield "ok_gemma", config.replace("llama", "gemma3_text").replace("{", '{"layer_types":["sliding_attention","full_attention"],"sliding_window":4,', 1).encode()
+    yield "bad_kind", config.replace("320", '"320"').encode()
+    yield "bad_model", config.replace("llama", "qwen35").encode()
+    yield "bad_layers", config.replace("llama", "gemma3_text").replace("{", '{"layer_types":["full_attention"],"sliding_window":4,', 1).encode()
+
+
 def main():
-    for folder, seeds in [("gguf", gguf_seeds()), ("model", model_seeds()), ("text", text_seeds())]:
+    for folder, seeds in [("gguf", gguf_seeds()), ("model", model_seeds()), ("text", text_seeds()),
+                          ("safetensors", safetensors_seeds()), ("tokenizer_json", tokenizer_json_seeds()),
+                          ("vocabulary", vocabulary_seeds()), ("chat", chat_seeds()), ("hf_config", config_seeds())]:
         (CORPUS / folder).mkdir(parents=True, exist_ok=True)
         for name, raw in seeds:
             (CORPUS / folder / name).write_bytes(raw)
