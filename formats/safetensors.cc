@@ -107,24 +107,10 @@ absl::Status CheckOverlaps(const std::vector<Safetensor>& tensors, const std::st
   return absl::OkStatus();
 }
 
-// The shards of an index, in order of their names.
-absl::StatusOr<std::set<std::string>> ReadShards(const nlohmann::json& index,
-                                                 const std::string& path) {
-  if (!index.contains("weight_map") || !index["weight_map"].is_object()) {
-    return absl::DataLossError(absl::StrCat(path, ": want an object weight_map"));
-  }
-  std::set<std::string> shards;
-  for (const auto& [name, shard] : index["weight_map"].items()) {
-    const std::string file = shard.is_string() ? shard.get<std::string>() : "";
-    if (file.empty() || file == "." || file == ".." || absl::StrContains(file, "/") ||
-        absl::StrContains(file, "\\") || file.find('\0') != std::string::npos) {
-      return absl::DataLossError(absl::StrCat(path, ": weight_map: ", absl::Utf8SafeCEscape(name),
-                                              ": found ", absl::Utf8SafeCEscape(shard.dump()),
-                                              ", want the name of a file in the same folder"));
-    }
-    shards.insert(file);
-  }
-  return shards;
+bool IsPlainFileName(absl::string_view name) {
+  constexpr absl::string_view kSeparators("/\\\0", 3);
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(kSeparators) == absl::string_view::npos;
 }
 
 }  // namespace
@@ -163,6 +149,26 @@ absl::StatusOr<std::unique_ptr<SafetensorsFile>> SafetensorsFile::Parse(
   return file;
 }
 
+absl::StatusOr<std::map<std::string, std::string>> ParseSafetensorsIndex(absl::string_view text,
+                                                                         const std::string& name) {
+  TERN_ASSIGN_OR_RETURN(const nlohmann::json index, ParseJsonObject(text, name));
+  const auto weight_map = index.find("weight_map");
+  if (weight_map == index.end() || !weight_map->is_object()) {
+    return absl::DataLossError(absl::StrCat(name, ": want an object weight_map"));
+  }
+  std::map<std::string, std::string> files;
+  for (const auto& [tensor, entry] : weight_map->items()) {
+    const std::string file = entry.is_string() ? entry.get<std::string>() : "";
+    if (!IsPlainFileName(file)) {
+      return absl::DataLossError(absl::StrCat(name, ": weight_map: ", absl::Utf8SafeCEscape(tensor),
+                                              ": found ", absl::Utf8SafeCEscape(entry.dump()),
+                                              ", want the name of a file in the same folder"));
+    }
+    files.emplace(tensor, file);
+  }
+  return files;
+}
+
 absl::Status SafetensorsSet::Add(const std::string& path) {
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsFile> file, SafetensorsFile::Open(path));
   for (const Safetensor& tensor : file->tensors()) {
@@ -184,19 +190,23 @@ absl::StatusOr<std::unique_ptr<SafetensorsSet>> SafetensorsSet::Open(const std::
   if (one.ok()) return set;
   if (!absl::IsNotFound(one)) return one;
   const std::string index_path = folder / kIndex;
-  const absl::StatusOr<nlohmann::json> index = ReadJsonObject(index_path);
+  const absl::StatusOr<std::unique_ptr<MappedFile>> index = MappedFile::Open(index_path);
   if (absl::IsNotFound(index.status())) {
     return absl::NotFoundError(
         absl::StrCat(directory, ": found neither ", kOneFile, " nor ", kIndex));
   }
   if (!index.ok()) return index.status();
-  TERN_ASSIGN_OR_RETURN(const std::set<std::string> shards, ReadShards(*index, index_path));
+  const std::span<const uint8_t> text = (*index)->bytes();
+  TERN_ASSIGN_OR_RETURN(
+      const auto weight_map,
+      ParseSafetensorsIndex({reinterpret_cast<const char*>(text.data()), text.size()}, index_path));
+  std::set<std::string> shards;
+  for (const auto& [name, shard] : weight_map) shards.insert(shard);
   for (const std::string& shard : shards) TERN_RETURN_IF_ERROR(set->Add(folder / shard));
-  for (const auto& [name, shard] : (*index)["weight_map"].items()) {
+  for (const auto& [name, shard] : weight_map) {
     if (set->Find(name) != nullptr) continue;
     return absl::DataLossError(absl::StrCat(directory, ": tensor ", absl::Utf8SafeCEscape(name),
-                                            " is not in ", shard.get<std::string>(),
-                                            ", where the index has it"));
+                                            " is not in ", shard, ", where the index has it"));
   }
   return set;
 }

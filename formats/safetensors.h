@@ -6,6 +6,7 @@
 #define TERN_FORMATS_SAFETENSORS_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -46,6 +47,12 @@ class SafetensorsFile {
   std::unique_ptr<MappedFile> file_;  // null when made by Parse
   std::vector<Safetensor> tensors_;
 };
+
+// The file that has each tensor, by the tensor's name, from the text of a
+// model.safetensors.index.json. File names are plain: they stay in the index's folder. DATA_LOSS if
+// it is no such index. `name` is used in errors.
+absl::StatusOr<std::map<std::string, std::string>> ParseSafetensorsIndex(absl::string_view text,
+                                                                         const std::string& name);
 
 // Immutable, thread-safe.
 class SafetensorsSet {
