@@ -61,10 +61,16 @@ class Converter {
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:
-  absl::StatusOr<TensorInfo> Target(const TensorSpec& spec, const TensorInfo& stored) const;
+  absl::StatusOr<TensorInfo> Target(const TensorSpec& spec) const;
+  absl::StatusOr<TensorType> TargetType(const TensorSpec& spec) const;
   absl::Status CopyTensor(const TensorSpec& spec, const TensorInfo& target);
+  bool Moves(const TensorSpec& spec) const;
   absl::Status CopyDense(const TensorView& from, const TensorInfo& target);
   absl::Status CopyTernary(const TensorView& from, const TensorInfo& target);
+  absl::Status ReadDenseRow(const TensorView& from, uint64_t row, TensorType target);
+  uint64_t SourceRow(uint64_t row) const {
+    return moves_ ? HalfSplitRow(row, config_.head_dim) : row;
+  }
   absl::Status FitScales(const TensorView& from, const TensorInfo& target, uint64_t rows);
   absl::Status Append(std::span<const uint8_t> bytes);
 
@@ -72,6 +78,7 @@ class Converter {
   const ConvertOptions& options_;
   ModelConfig config_;       // of the file that is written
   bool interleave_ = false;  // rows of q and k
+  bool moves_ = false;       // so in the current tensor
   std::unique_ptr<GgufWriter> writer_;
   std::vector<TensorInfo> targets_;
   std::vector<std::string> digests_;  // of the targets' bytes
@@ -79,22 +86,29 @@ class Converter {
   bool rounds_scales_ = false;
   std::vector<std::string> notes_;
 
-  // Scratch of CopyTernary.
+  // Scratch of the copies.
+  std::vector<float> floats_;
   std::vector<int8_t> trits_;
   std::vector<float> stored_scales_, scales_;
   std::vector<uint8_t> packed_;
 };
 
-absl::StatusOr<TensorInfo> Converter::Target(const TensorSpec& spec,
-                                             const TensorInfo& stored) const {
+absl::StatusOr<TensorType> Converter::TargetType(const TensorSpec& spec) const {
   const bool is_head =
       spec.role == TensorRole::kHead || (spec.role == TensorRole::kEmbedding && config_.tied_head);
-  TensorType type = stored.type;
-  if (spec.role == TensorRole::kNorm) type = TensorType::kF32;
+  if (spec.role == TensorRole::kNorm) return TensorType::kF32;
   if (spec.role == TensorRole::kMatrix) {
-    type = options_.type.value_or(config_.group_cols == 0 ? TensorType::kI2S : stored.type);
+    if (options_.type) return *options_.type;
+    if (config_.group_cols == 0) return TensorType::kI2S;
   }
-  if (is_head) type = options_.head.value_or(stored.type);
+  if (is_head && options_.head) return *options_.head;
+  // Only these are looked at before they are copied: to find a matrix may mean to make it.
+  TERN_ASSIGN_OR_RETURN(const TensorView stored, model_.tensors().Find(spec.name));
+  return stored.info.type;
+}
+
+absl::StatusOr<TensorInfo> Converter::Target(const TensorSpec& spec) const {
+  TERN_ASSIGN_OR_RETURN(const TensorType type, TargetType(spec));
   TensorInfo target{spec.name, type, spec.shape, 0};
   const absl::StatusOr<uint64_t> bytes = TensorBytes(type, spec.shape);
   if (!bytes.ok()) {
@@ -108,8 +122,7 @@ absl::StatusOr<TensorInfo> Converter::Target(const TensorSpec& spec,
 absl::Status Converter::Write(const std::string& path) {
   const std::vector<TensorSpec> specs = StageTensorSpecs(config_, {0, config_.layers});
   for (const TensorSpec& spec : specs) {
-    TERN_ASSIGN_OR_RETURN(const TensorView stored, model_.tensors().Find(spec.name));
-    TERN_ASSIGN_OR_RETURN(TensorInfo target, Target(spec, stored.info));
+    TERN_ASSIGN_OR_RETURN(TensorInfo target, Target(spec));
     if (spec.role == TensorRole::kEmbedding) config_.embedding_type = target.type;
     if (spec.role == TensorRole::kHead) config_.head_type = target.type;
     targets_.push_back(std::move(target));
@@ -136,7 +149,10 @@ absl::Status Converter::Write(const std::string& path) {
     TERN_RETURN_IF_ERROR(CopyTensor(specs[i], targets_[i]));
     digests_.push_back(hash_->Finish());
   }
-  if (rounds_scales_) notes_.push_back("scales were rounded to the type's f16");
+  if (rounds_scales_) {
+    notes_.push_back(
+        absl::StrCat("scales were rounded to those that ", TensorTypeName(matrix->type), " holds"));
+  }
   return writer_->Finish();
 }
 
@@ -150,11 +166,15 @@ absl::Status Converter::Append(std::span<const uint8_t> bytes) {
   return absl::OkStatus();
 }
 
+bool Converter::Moves(const TensorSpec& spec) const {
+  return interleave_ && (absl::EndsWith(spec.name, ".attn_q.weight") ||
+                         absl::EndsWith(spec.name, ".attn_k.weight"));
+}
+
 absl::Status Converter::CopyTensor(const TensorSpec& spec, const TensorInfo& target) {
   TERN_ASSIGN_OR_RETURN(const TensorView from, model_.tensors().Find(spec.name));
-  const bool moves = interleave_ && (absl::EndsWith(spec.name, ".attn_q.weight") ||
-                                     absl::EndsWith(spec.name, ".attn_k.weight"));
-  if (from.info.type == target.type && !moves) return Append(from.data);
+  moves_ = Moves(spec);
+  if (from.info.type == target.type && !moves_) return Append(from.data);
   if (IsTernary(target.type)) {
     if (IsTernary(from.info.type)) return CopyTernary(from, target);
     return absl::InvalidArgumentError(
@@ -165,25 +185,35 @@ absl::Status Converter::CopyTensor(const TensorSpec& spec, const TensorInfo& tar
 }
 
 absl::Status Converter::CopyDense(const TensorView& from, const TensorInfo& target) {
-  const uint64_t cols = from.info.cols();
-  std::vector<float> floats(cols);
-  packed_.resize(DenseRowBytes(target.type, cols));
-  std::vector<int8_t> trits(cols);
-  const bool is_ternary = IsTernary(from.info.type);
-  const uint64_t groups = is_ternary ? cols / ScaleCols(from.info.type, cols) : 1;
-  std::vector<float> scales(groups);
+  packed_.resize(DenseRowBytes(target.type, from.info.cols()));
   for (uint64_t row = 0; row < from.info.rows(); ++row) {
-    if (is_ternary) {
-      TERN_RETURN_IF_ERROR(UnpackTernary(from, row, row + 1, {trits.data(), scales.data()}));
-      for (uint64_t col = 0; col < cols; ++col) {
-        floats[col] = static_cast<float>(trits[col]) * scales[col / (cols / groups)];
-      }
-    } else {
-      const uint64_t row_bytes = DenseRowBytes(from.info.type, cols);
-      DecodeDense(from.info.type, from.data.data() + row * row_bytes, cols, floats.data());
-    }
-    EncodeDense(target.type, floats.data(), cols, packed_.data());
+    TERN_RETURN_IF_ERROR(ReadDenseRow(from, SourceRow(row), target.type));
+    EncodeDense(target.type, floats_.data(), floats_.size(), packed_.data());
     TERN_RETURN_IF_ERROR(Append(packed_));
+  }
+  return absl::OkStatus();
+}
+
+// Into floats_; takes note of scales that the target does not hold.
+absl::Status Converter::ReadDenseRow(const TensorView& from, uint64_t row, TensorType target) {
+  const uint64_t cols = from.info.cols();
+  floats_.resize(cols);
+  if (!IsTernary(from.info.type)) {
+    const uint64_t row_bytes = DenseRowBytes(from.info.type, cols);
+    DecodeDense(from.info.type, from.data.data() + row * row_bytes, cols, floats_.data());
+    return absl::OkStatus();
+  }
+  const uint64_t scale_cols = ScaleCols(from.info.type, cols);
+  trits_.resize(cols);
+  scales_.resize(cols / scale_cols);
+  TERN_RETURN_IF_ERROR(UnpackTernary(from, row, row + 1, {trits_.data(), scales_.data()}));
+  for (const float scale : scales_) {
+    const bool rounds = (target == TensorType::kF16 && F16ToFloat(FloatToF16(scale)) != scale) ||
+                        (target == TensorType::kBF16 && Bf16ToFloat(FloatToBf16(scale)) != scale);
+    rounds_scales_ = rounds_scales_ || rounds;
+  }
+  for (uint64_t col = 0; col < cols; ++col) {
+    floats_[col] = static_cast<float>(trits_[col]) * scales_[col / scale_cols];
   }
   return absl::OkStatus();
 }
@@ -214,9 +244,6 @@ absl::Status Converter::FitScales(const TensorView& from, const TensorInfo& targ
 
 absl::Status Converter::CopyTernary(const TensorView& from, const TensorInfo& target) {
   const uint64_t cols = from.info.cols(), all_rows = from.info.rows();
-  const bool moves = interleave_ && absl::StrContains(from.info.name, ".attn_") &&
-                     !absl::EndsWith(from.info.name, ".attn_v.weight") &&
-                     !absl::EndsWith(from.info.name, ".attn_output.weight");
   const uint64_t stored_groups = cols / ScaleCols(from.info.type, cols);
   const bool is_i2s = target.type == TensorType::kI2S;
   trits_.resize(kRows * cols);
@@ -225,7 +252,7 @@ absl::Status Converter::CopyTernary(const TensorView& from, const TensorInfo& ta
   for (uint64_t begin = 0; begin < all_rows; begin += kRows) {
     const uint64_t rows = std::min(kRows, all_rows - begin);
     for (uint64_t i = 0; i < rows; ++i) {
-      const uint64_t row = moves ? HalfSplitRow(begin + i, config_.head_dim) : begin + i;
+      const uint64_t row = SourceRow(begin + i);
       TERN_RETURN_IF_ERROR(
           UnpackTernary(from, row, row + 1,
                         {trits_.data() + i * cols, stored_scales_.data() + i * stored_groups}));

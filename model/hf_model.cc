@@ -262,7 +262,7 @@ absl::StatusOr<TensorView> HfModel::Matrix(const TensorSpec& want, const Safeten
   if (stored.dtype == "U8") return Packed(want, stored);
   TERN_ASSIGN_OR_RETURN(const TensorView view, Dense(want, stored));
   TERN_ASSIGN_OR_RETURN(const TernaryFit fit, MeasureFit(view));
-  if (!fit.one_scale && config_.trained_ternary) return QuantizeAbsMean(view);
+  if (!fit.one_scale && config_.trained_ternary) return QuantizeAbsMean(view, fit.scale);
   return ConvertExactly(view, fit);
 }
 

@@ -81,7 +81,8 @@ absl::Status ModelFile::OpenGguf(const ModelFileOptions& options) {
 }
 
 // Files of type F16 or F32 have their matrices dense. Those that are trits times a scale are taken
-// so; BitNet's own architectures are trained to be rounded, others are not.
+// so; BitNet's own architectures and its embedding models are trained to be rounded, others are
+// not.
 absl::Status ModelFile::AddTernarising() {
   const auto is_matrix = [](absl::string_view name) {
     const bool in_layer = absl::StartsWith(name, "blk.") && absl::EndsWith(name, ".weight");
@@ -95,7 +96,8 @@ absl::Status ModelFile::AddTernarising() {
       });
   if (dense == gguf_->tensors().end()) return absl::OkStatus();
   const absl::StatusOr<std::string> architecture = gguf_->String("general.architecture");
-  const bool online = architecture.ok() && absl::StartsWith(*architecture, "bitnet");
+  const bool online = (architecture.ok() && absl::StartsWith(*architecture, "bitnet")) ||
+                      gguf_->Find("blk.0.attn_q_norm_in.weight").ok();
   notes_.push_back(absl::StrCat("matrices are stored as ", TensorTypeName(dense->type),
                                 ": made ternary as they are read"));
   layers_.push_back(std::make_unique<TernarisingSource>(*tensors_, is_matrix, online));

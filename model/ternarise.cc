@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -33,17 +35,23 @@ class RowReader {
     for (uint64_t row = 0; row < matrix_.info.rows(); ++row) {
       DecodeDense(matrix_.info.type, matrix_.data.data() + row * row_bytes_, floats_.size(),
                   floats_.data());
-      for (const float w : floats_) {
-        if (std::isfinite(w)) continue;
-        return absl::DataLossError(absl::StrCat("tensor ", matrix_.info.name, ": row ", row,
-                                                ": found ", w, ", want finite numbers"));
-      }
+      TERN_RETURN_IF_ERROR(CheckFinite(row));
       visit(row, std::span<const float>(floats_));
     }
     return absl::OkStatus();
   }
 
  private:
+  absl::Status CheckFinite(uint64_t row) const {
+    bool all = true;  // no way out of the loop: it is a vector one
+    for (const float w : floats_) all &= std::fabs(w) <= std::numeric_limits<float>::max();
+    if (all) return absl::OkStatus();
+    const auto found =
+        std::find_if_not(floats_.begin(), floats_.end(), [](float w) { return std::isfinite(w); });
+    return absl::DataLossError(absl::StrCat("tensor ", matrix_.info.name, ": row ", row, ": found ",
+                                            *found, ", want finite numbers"));
+  }
+
   const TensorView& matrix_;
   const uint64_t row_bytes_;
   std::vector<float> floats_;
@@ -51,18 +59,37 @@ class RowReader {
 
 int8_t Sign(float w) { return static_cast<int8_t>((w > 0) - (w < 0)); }
 
-float RoundTrit(float w, float inverse) {
-  return std::clamp(std::nearbyint(w * inverse), -1.0f, 1.0f);
+// round_half_even, then clamped to a trit: a half goes to 0, so no libm is needed.
+int8_t RoundTrit(float w, float inverse) {
+  const float x = w * inverse;
+  return static_cast<int8_t>((x > 0.5f) - (x < -0.5f));
 }
+
+// The sum of |w|, in eight sums side by side.
+class AbsSum {
+ public:
+  void Visit(std::span<const float> row) {
+    size_t i = 0;
+    for (; i + kLanes <= row.size(); i += kLanes) {
+      for (size_t lane = 0; lane < kLanes; ++lane) sums_[lane] += std::fabs(row[i + lane]);
+    }
+    for (; i < row.size(); ++i) sums_[0] += std::fabs(row[i]);
+  }
+  double sum() const { return std::accumulate(sums_, sums_ + kLanes, 0.0); }
+
+ private:
+  static constexpr size_t kLanes = 8;
+  double sums_[kLanes] = {};
+};
 
 // Which of the forms that are trits times scales all rows so far have.
 class ExactForms {
  public:
   void Visit(std::span<const float> row) {
-    for (const float w : row) {
-      if (w == 0) continue;
-      if (scale_ == 0) scale_ = std::fabs(w);
-      one_scale_ = one_scale_ && std::fabs(w) == scale_;
+    for (size_t i = 0; one_scale_ && i < row.size(); ++i) {
+      if (row[i] == 0) continue;
+      if (scale_ == 0) scale_ = std::fabs(row[i]);
+      one_scale_ = std::fabs(row[i]) == scale_;
     }
     for (size_t i = 0; i < std::size(kGroups); ++i) {
       fits_[i] = fits_[i] && row.size() % kGroups[i] == 0 && HasOneScaleEach(row, kGroups[i]);
@@ -114,64 +141,57 @@ absl::StatusOr<TensorView> Pack(TensorInfo info, const std::vector<int8_t>& trit
   return TensorView{std::move(info), *bytes, bytes};
 }
 
-absl::StatusOr<TensorView> Quantize(const TensorView& matrix, float scale) {
-  TERN_ASSIGN_OR_RETURN(TensorInfo info, InfoLike(matrix, TensorType::kI2S));
-  std::vector<int8_t> trits;
-  trits.reserve(info.rows() * info.cols());
-  const float inverse = 1 / scale;
-  TERN_RETURN_IF_ERROR(RowReader(matrix).ForEach([&](uint64_t, std::span<const float> row) {
-    for (const float w : row) trits.push_back(static_cast<int8_t>(RoundTrit(w, inverse)));
-  }));
-  return Pack(info, trits, std::vector<float>(info.rows(), scale));
-}
-
 }  // namespace
 
 absl::StatusOr<TernaryFit> MeasureFit(const TensorView& matrix) {
-  double sum = 0, power = 0;
+  AbsSum sum;
   ExactForms forms;
-  RowReader reader(matrix);
-  TERN_RETURN_IF_ERROR(reader.ForEach([&](uint64_t, std::span<const float> row) {
-    for (const float w : row) {
-      sum += std::fabs(w);
-      power += static_cast<double>(w) * w;
-    }
+  TERN_RETURN_IF_ERROR(RowReader(matrix).ForEach([&](uint64_t, std::span<const float> row) {
+    sum.Visit(row);
     forms.Visit(row);
   }));
   const double count = static_cast<double>(matrix.info.rows() * matrix.info.cols());
   TernaryFit fit;
   fit.one_scale = forms.one_scale();
   fit.group_cols = fit.one_scale ? 0 : forms.group_cols();
-  fit.scale = std::max(static_cast<float>(sum / count), kLeastScale);
-  const float inverse = 1 / fit.scale;
-  double error = 0, zeros = 0;
-  TERN_RETURN_IF_ERROR(reader.ForEach([&](uint64_t, std::span<const float> row) {
-    for (const float w : row) {
-      const float trit = RoundTrit(w, inverse);
-      zeros += trit == 0;
-      error += std::pow(static_cast<double>(w) - static_cast<double>(trit) * fit.scale, 2);
-    }
-  }));
-  fit.error = power > 0 ? std::sqrt(error / power) : 0;
-  fit.zeros = zeros / count;
+  fit.scale = std::max(static_cast<float>(sum.sum() / count), kLeastScale);
   return fit;
 }
 
-absl::StatusOr<TensorView> QuantizeAbsMean(const TensorView& matrix) {
-  double sum = 0;
+absl::StatusOr<RoundingLoss> MeasureRounding(const TensorView& matrix, float scale) {
+  const float inverse = 1 / scale;
+  double power = 0, error = 0, zeros = 0;
   TERN_RETURN_IF_ERROR(RowReader(matrix).ForEach([&](uint64_t, std::span<const float> row) {
-    for (const float w : row) sum += std::fabs(w);
+    for (const float w : row) {
+      const int8_t trit = RoundTrit(w, inverse);
+      const double lost = static_cast<double>(w) - static_cast<double>(trit) * scale;
+      zeros += trit == 0;
+      error += lost * lost;
+      power += static_cast<double>(w) * w;
+    }
   }));
   const double count = static_cast<double>(matrix.info.rows() * matrix.info.cols());
-  return Quantize(matrix, std::max(static_cast<float>(sum / count), kLeastScale));
+  return RoundingLoss{power > 0 ? std::sqrt(error / power) : 0, zeros / count};
+}
+
+absl::StatusOr<TensorView> QuantizeAbsMean(const TensorView& matrix, float scale) {
+  TERN_ASSIGN_OR_RETURN(TensorInfo info, InfoLike(matrix, TensorType::kI2S));
+  std::vector<int8_t> trits(info.rows() * info.cols());
+  const float inverse = 1 / scale;
+  TERN_RETURN_IF_ERROR(RowReader(matrix).ForEach([&](uint64_t i, std::span<const float> row) {
+    std::transform(row.begin(), row.end(), trits.data() + i * row.size(),
+                   [inverse](float w) { return RoundTrit(w, inverse); });
+  }));
+  return Pack(info, trits, std::vector<float>(info.rows(), scale));
 }
 
 absl::StatusOr<TensorView> ConvertExactly(const TensorView& matrix, const TernaryFit& fit) {
   if (!fit.exact()) {
+    TERN_ASSIGN_OR_RETURN(const RoundingLoss loss, MeasureRounding(matrix, fit.scale));
     return absl::FailedPreconditionError(
         absl::StrFormat("tensor %s: it is dense, not ternary: rounding it to trits would change it "
                         "by %.0f %%; see tern quantize-check",
-                        matrix.info.name, 100 * fit.error));
+                        matrix.info.name, 100 * loss.error));
   }
   const TensorType type = fit.one_scale           ? TensorType::kI2S
                           : fit.group_cols == 256 ? TensorType::kTQ2_0
@@ -207,7 +227,7 @@ absl::StatusOr<TensorView> TernarisingSource::Find(absl::string_view name) const
   TERN_ASSIGN_OR_RETURN(TensorView view, source_.Find(name));
   if (IsTernary(view.info.type) || !is_matrix_(name)) return view;
   TERN_ASSIGN_OR_RETURN(const TernaryFit fit, MeasureFit(view));
-  if (!fit.exact() && online_) return Quantize(view, fit.scale);
+  if (!fit.exact() && online_) return QuantizeAbsMean(view, fit.scale);
   return ConvertExactly(view, fit);
 }
 

@@ -18,19 +18,26 @@ struct TernaryFit {
   bool one_scale = false;   // all |w| are 0 or one number
   uint32_t group_cols = 0;  // else: in each row, of each so many columns (256, 128 or 64); 0: none
   float scale = 0;          // absmean: max(mean |w|, 1e-5), in float
-  double error = 0;         // ||W - scale * trits|| / ||W|| after rounding by absmean; 0 for W = 0
-  double zeros = 0;         // share of trits that are 0 then
 
   bool exact() const { return one_scale || group_cols > 0; }
 };
 
-// Reads the whole matrix once, twice where there is a fit. DATA_LOSS for a number that is not
-// finite. REQUIRES a dense type.
+// What rounding by absmean does to a matrix.
+struct RoundingLoss {
+  double error = 0;  // ||W - scale * trits|| / ||W||; 0 for W = 0
+  double zeros = 0;  // share of trits that are 0
+};
+
+// Reads the whole matrix once. DATA_LOSS for a number that is not finite. REQUIRES a dense type,
+// as all here do.
 absl::StatusOr<TernaryFit> MeasureFit(const TensorView& matrix);
 
-// W = g * clamp(round_half_even(W * (1 / g)), -1, 1) with g = fit.scale, as I2_S, in memory of its
-// own. Errors of MeasureFit.
-absl::StatusOr<TensorView> QuantizeAbsMean(const TensorView& matrix);
+// With the scale of its fit. Errors of MeasureFit.
+absl::StatusOr<RoundingLoss> MeasureRounding(const TensorView& matrix, float scale);
+
+// W = g * clamp(round_half_even(W * (1 / g)), -1, 1) with g = `scale`, that of its fit, as I2_S, in
+// memory of its own. Errors of MeasureFit.
+absl::StatusOr<TensorView> QuantizeAbsMean(const TensorView& matrix, float scale);
 
 // A matrix with an exact fit as I2_S (one scale) or as Q2_0, PQ2_0 or TQ2_0 (by its groups): each
 // weight comes back as it was. FAILED_PRECONDITION if the fit is not exact, or a scale of a group

@@ -45,14 +45,15 @@ absl::Status QuantizeCheck(const std::string& directory) {
   double error = 0;
   for (const TensorView& matrix : matrices) {
     TERN_ASSIGN_OR_RETURN(const TernaryFit fit, MeasureFit(matrix));
+    TERN_ASSIGN_OR_RETURN(const RoundingLoss loss, MeasureRounding(matrix, fit.scale));
     const std::string kind =
         fit.one_scale    ? "exactly, one scale"
         : fit.group_cols ? absl::StrCat("exactly, a scale for each ", fit.group_cols, " columns")
                          : "no";
     std::printf("%-56s %12.6g %6.1f %% %8.2f %%  %s\n", matrix.info.name.c_str(),
-                static_cast<double>(fit.scale), 100 * fit.zeros, 100 * fit.error, kind.c_str());
+                static_cast<double>(fit.scale), 100 * loss.zeros, 100 * loss.error, kind.c_str());
     exact += fit.exact();
-    error += fit.exact() ? 0 : fit.error / static_cast<double>(matrices.size());
+    error += fit.exact() ? 0 : loss.error / static_cast<double>(matrices.size());
   }
   std::printf("\n%zu of %zu matrices are ternary already.\n", exact, matrices.size());
   if (exact == matrices.size()) {
