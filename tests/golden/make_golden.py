@@ -147,6 +147,9 @@ COMMON = dict(vocab_size=VOCAB, max_position_embeddings=256, attn_implementation
 class Family:
     """A model, how it is stored, and how it is run."""
     embedding = False  # golden vectors, not logits
+    # A layer whose scale matters: no norm follows that would divide it out again. A value's does not
+    # where a norm stands before the output projection.
+    scale_layer = "o_proj"
 
     def __init__(self, name):
         self.name = name
@@ -302,7 +305,7 @@ class Bonsai(Family):
         if self.rotated:  # the model computes with the weights that the rotated ones stand for
             for layer in self.layers.values():
                 layer.stored = layer.weight
-                layer.forward = lambda x, w=self.unrotated(layer.weight): noisy(x) @ w.T
+                layer.forward = lambda x, layer=layer: noisy(x) @ self.unrotated(layer.weight).T
 
     def unrotated(self, rows):
         """Rows z of a rotated matrix: z' = s * (H z) in blocks of 128."""
@@ -391,6 +394,8 @@ class Qwen3Embedding(EmbeddingFamily):
 
 
 class Gemma3Embedding(EmbeddingFamily):
+    scale_layer = "gate_proj"  # norms follow all others; GELU is not homogeneous
+
     def build(self):
         config = transformers.Gemma3TextConfig(
             hidden_size=128, intermediate_size=128, num_hidden_layers=3, num_attention_heads=2,
@@ -564,13 +569,13 @@ def mistakes(family):
 
     attempt("theta +1 %", lambda: scale_theta(1.01), lambda: scale_theta(1 / 1.01))
     layer = next(l for n, l in family.layers.items() if "v_proj" in n)
-    if not getattr(family, "rotated", False):
-        old = layer.scales
-        attempt("one scale +5 %", lambda: setattr(layer, "scales", old * 1.05), lambda: setattr(layer, "scales", old))
-        trits = layer.trits
-        wrong = trits.clone()
-        wrong[0, :8] = 1 - wrong[0, :8].abs()
-        attempt("8 wrong trits", lambda: setattr(layer, "trits", wrong), lambda: setattr(layer, "trits", trits))
+    scaled = next(l for n, l in family.layers.items() if family.scale_layer in n)
+    old = scaled.scales
+    attempt("one scale +5 %", lambda: setattr(scaled, "scales", old * 1.05), lambda: setattr(scaled, "scales", old))
+    trits = layer.trits
+    wrong = trits.clone()
+    wrong[0, :8] = 1 - wrong[0, :8].abs()
+    attempt("8 wrong trits", lambda: setattr(layer, "trits", wrong), lambda: setattr(layer, "trits", trits))
     if layer.quantize:
         attempt("truncation for rounding", lambda: setattr(Mode, "truncate", True), lambda: setattr(Mode, "truncate", False))
     first = [m for n, m in model.named_modules() if n.endswith("layers.0.input_layernorm")][0]
