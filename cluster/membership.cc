@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "cluster/manifest.h"
+#include "partition/cost_model.h"
+#include "partition/planner.h"
 
 namespace tern {
 namespace {
@@ -246,7 +248,7 @@ void Membership::MaybePlan() {
   missing_noted_ = missing;
   if (missing > 0) return;
   std::vector<const Member*> workers;
-  const absl::StatusOr<Plan> plan = MakePlan(workers);
+  const absl::StatusOr<Plan> plan = ChoosePlan(workers);
   if (plan.ok()) {
     Prepare(*plan, workers);
   } else {
@@ -258,7 +260,7 @@ void Membership::MaybePlan() {
 // Plans over the first workers, those that failed least first; or over those with the most memory,
 // if the model does not fit into the first; or over more of them than are wanted. Fills `workers`
 // with those that the plan counts.
-absl::StatusOr<Plan> Membership::MakePlan(std::vector<const Member*>& workers) const {
+absl::StatusOr<Plan> Membership::ChoosePlan(std::vector<const Member*>& workers) const {
   std::vector<const Member*> by_failures;
   for (const auto& [id, member] : members_) by_failures.push_back(&member);
   std::stable_sort(by_failures.begin(), by_failures.end(),
@@ -271,21 +273,26 @@ absl::StatusOr<Plan> Membership::MakePlan(std::vector<const Member*>& workers) c
   for (size_t count = config_.workers; count <= members_.size(); ++count) {
     for (const std::vector<const Member*>* order : {&by_failures, &by_memory}) {
       workers.assign(order->begin(), order->begin() + static_cast<ptrdiff_t>(count));
-      plan = PlanBySpeed(manifest_.config, Capacities(workers), config_.plan);
+      plan = PlanOver(workers);
       if (!absl::IsResourceExhausted(plan.status())) return plan;
     }
   }
   return plan;
 }
 
-std::vector<WorkerCapacity> Membership::Capacities(const std::vector<const Member*>& workers) {
-  std::vector<WorkerCapacity> capacities;
+absl::StatusOr<Plan> Membership::PlanOver(const std::vector<const Member*>& workers) const {
+  ClusterProfile cluster;
   for (const Member* member : workers) {
-    capacities.push_back({.name = member->info.name,
-                          .weights_per_second = member->info.weights_per_second,
-                          .memory_bytes = member->info.memory_bytes});
+    cluster.workers.push_back({.name = member->info.name,
+                               .memory_bytes = member->info.memory_bytes,
+                               .speed = SpeedOf(member->info.weights_per_second),
+                               .link = FastLink()});
   }
-  return capacities;
+  PlanOptions options = config_.plan;
+  options.use_all = true;
+  TERN_ASSIGN_OR_RETURN(const CostModel costs,
+                        CostModel::Create(manifest_.config, std::move(cluster), options));
+  return MakePlan(costs);
 }
 
 void Membership::Prepare(const Plan& plan, const std::vector<const Member*>& workers) {

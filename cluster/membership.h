@@ -170,8 +170,8 @@ class Membership {
 
   // Installs a plan if none is and enough workers are there.
   void MaybePlan();
-  absl::StatusOr<Plan> MakePlan(std::vector<const Member*>& workers) const;
-  static std::vector<WorkerCapacity> Capacities(const std::vector<const Member*>& workers);
+  absl::StatusOr<Plan> ChoosePlan(std::vector<const Member*>& workers) const;
+  absl::StatusOr<Plan> PlanOver(const std::vector<const Member*>& workers) const;
   void Prepare(const Plan& plan, const std::vector<const Member*>& workers);
   PrepareStage StageOrder(size_t stage) const;
 

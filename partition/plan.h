@@ -1,52 +1,48 @@
 // SPDX-License-Identifier: MIT
-// A plan: which worker runs which layers. Pure; knows nothing of sockets.
+// A plan: which worker runs which layers, and what is wanted of it. partition/planner.h makes one.
 #ifndef TERN_PARTITION_PLAN_H_
 #define TERN_PARTITION_PLAN_H_
 
+#include <cstddef>
 #include <cstdint>
-#include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
-#include "model/config.h"
 #include "model/kv_cache.h"
 #include "model/transformer.h"
 
 namespace tern {
 
-// What the planner knows of a worker.
-struct WorkerCapacity {
-  std::string name;
-  double weights_per_second = 0;  // measured: ternary weights multiplied a second, one row
-  uint64_t memory_bytes = 0;      // it may use
-};
-
 struct StagePlan {
-  size_t worker = 0;  // index into the capacities
+  size_t worker = 0;  // index into the workers that were planned for
   LayerRange layers;
+  bool operator==(const StagePlan&) const = default;
 };
 
-// Stages in pipeline order; they cover every layer once, none is empty.
+// Stages in pipeline order; they cover every layer once, none is empty, no worker has two.
 struct Plan {
   std::vector<StagePlan> stages;
   uint64_t kv_pages = 0;  // on every stage
+};
+
+enum class Objective : uint8_t {
+  kThroughput,  // most tokens a second, all streams together
+  kLatency,     // least time for a token of a single stream
 };
 
 struct PlanOptions {
   KvType kv_type = KvType::kF16;
   uint64_t kv_tokens = 0;     // KV cache wanted, over all sequences; the context if that is more
   double memory_share = 0.9;  // of a worker's memory that weights and KV may take
-};
 
-// Splits the layers over all `workers`, in the given order, so that the slowest stage is as fast as
-// it can be within everybody's memory, and otherwise in proportion to measured speed. Embedding and
-// head count as the bytes that they read for a token. If the workers are more than the layers, the
-// slowest are left out. RESOURCE_EXHAUSTED, naming a worker, the bytes needed and the bytes there,
-// if weights and KV cache do not fit in any way; INVALID_ARGUMENT for no workers or a speed that is
-// not positive. REQUIRES a config that Validate accepts.
-absl::StatusOr<Plan> PlanBySpeed(const ModelConfig& config,
-                                 const std::vector<WorkerCapacity>& workers,
-                                 const PlanOptions& options);
+  // What the pipeline is judged by.
+  Objective objective = Objective::kThroughput;
+  double min_tokens_per_second = 0;  // that all streams together must reach
+  uint32_t streams = 8;              // that generate at once
+  uint32_t cached_tokens = 512;      // of each of them, on average
+  // Every worker gets a stage as far as there are layers, in the given order unless another is
+  // clearly better. Otherwise workers are left out where that is better.
+  bool use_all = false;
+};
 
 }  // namespace tern
 

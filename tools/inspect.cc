@@ -16,12 +16,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/human_bytes.h"
 #include "base/status_macros.h"
 #include "formats/gguf.h"
 #include "kernels/packing.h"
 #include "model/model_file.h"
 #include "tools/commands.h"
-#include "tools/progress.h"
 
 namespace tern {
 namespace {

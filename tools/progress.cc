@@ -5,9 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <iterator>
 
-#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 
 namespace tern {
@@ -41,18 +39,6 @@ void ProgressBar::Update(double share) {
   std::fprintf(stderr, "\r%s [%-*s] %3d %%%s", label_.c_str(), kBarColumns, done.c_str(), percent,
                percent == 100 ? "\n" : "");
   std::fflush(stderr);
-}
-
-std::string HumanBytes(double bytes) {
-  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  constexpr size_t kLast = std::size(kUnits) - 1;
-  size_t unit = 0;
-  // From 1023.95 on, one decimal would print as 1024.0.
-  while (unit < kLast && bytes >= (unit == 0 ? 1024 : 1023.95)) {
-    bytes /= 1024;
-    ++unit;
-  }
-  return absl::StrFormat("%.*f %s", unit == 0 ? 0 : 1, bytes, kUnits[unit]);
 }
 
 }  // namespace tern

@@ -28,9 +28,6 @@ class ProgressBar {
   int drawn_percent_ = -1;
 };
 
-// "1.1 GiB", "512 B".
-std::string HumanBytes(double bytes);
-
 }  // namespace tern
 
 #endif  // TERN_TOOLS_PROGRESS_H_

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/human_bytes.h"
 #include "base/status_macros.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
