@@ -16,6 +16,7 @@
 #include "base/status_macros.h"
 #include "formats/dense.h"
 #include "formats/json_text.h"
+#include "formats/packed_u8.h"
 #include "formats/ternary.h"
 #include "model/ternarise.h"
 #include "model/weights.h"
@@ -101,24 +102,6 @@ absl::Status CheckShape(const Safetensor& stored, const std::vector<uint64_t>& w
 std::vector<uint64_t> Reversed(std::vector<uint64_t> shape) {
   std::reverse(shape.begin(), shape.end());
   return shape;
-}
-
-// Trits of a packed matrix: byte [r][c] holds rows r, r + R, r + 2R, r + 3R from the low bits up,
-// with R a quarter of the rows. Returns whether all codes are trits.
-bool UnpackU8(std::span<const uint8_t> packed, uint64_t rows, uint64_t cols,
-              std::vector<int8_t>& trits) {
-  unsigned bad = 0;
-  const uint64_t quarter = rows / 4;
-  for (uint64_t row = 0; row < rows; ++row) {
-    const uint8_t* from = packed.data() + row % quarter * cols;
-    const unsigned shift = static_cast<unsigned>(2 * (row / quarter));
-    for (uint64_t col = 0; col < cols; ++col) {
-      const unsigned code = from[col] >> shift & 3u;
-      bad |= code & (code >> 1);
-      trits[row * cols + col] = static_cast<int8_t>(static_cast<int>(code) - 1);
-    }
-  }
-  return bad == 0;
 }
 
 }  // namespace
@@ -246,7 +229,7 @@ absl::StatusOr<TensorView> HfModel::Packed(const TensorSpec& want, const Safeten
         absl::StrCat("tensor ", scale_name, ": found ", stored_scale, ", want a usable scale"));
   }
   std::vector<int8_t> trits(rows * cols);
-  if (!UnpackU8(stored.data, rows, cols, trits)) {
+  if (!UnpackU8(stored.data, rows, cols, trits.data())) {
     return absl::DataLossError(
         absl::StrCat("tensor ", stored.name, ": found code 3, want 0, 1 and 2"));
   }
