@@ -8,7 +8,9 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <functional>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "formats/gguf.h"
@@ -66,11 +68,15 @@ Parts TakeApart() {
   return parts;
 }
 
-absl::StatusOr<ModelConfig> PutTogetherAndRead(const Parts& parts) {
-  const std::string path = TempPath("changed");
+void PutTogether(const Parts& parts, const std::string& path) {
   auto writer = GgufWriter::Create(path, parts.metadata, parts.tensors).value();
   for (const std::vector<uint8_t>& data : parts.data) EXPECT_TRUE(writer->Append(data).ok());
   EXPECT_TRUE(writer->Finish().ok());
+}
+
+absl::StatusOr<ModelConfig> PutTogetherAndRead(const Parts& parts) {
+  const std::string path = TempPath("changed");
+  PutTogether(parts, path);
   const auto file = GgufFile::Open(path).value();
   unlink(path.c_str());
   return ReadModelConfig(*file, *file);
@@ -175,6 +181,32 @@ TEST_P(ReadModelConfigFaultTest, IsNamed) {
 
 INSTANTIATE_TEST_SUITE_P(All, ReadModelConfigFaultTest, ::testing::ValuesIn(Faults()),
                          [](const auto& test) { return test.param.name; });
+
+// A matrix of a type whose bytes nobody can read without the program that wrote it.
+TEST(ReadModelConfigTest, RefusesLookupTablesAndSaysTheWayOut) {
+  const std::string path = TempPath("tables");
+  const std::string name = "blk.0.attn_q.weight";
+  PutTogether(TakeApart(), path);
+  std::ifstream in(path, std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  unlink(path.c_str());
+  const size_t type = bytes.find(name) + name.size() + 4 + 2 * 8;  // after count and extents
+  ASSERT_EQ(bytes[type], 36);
+  for (const auto& [number, said] : {std::pair{38, "type TL1 (38)"}, {39, "type TL2 (39)"}}) {
+    bytes[type] = static_cast<char>(number);
+    const auto file =
+        GgufFile::Parse({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, "t.gguf")
+            .value();
+    const absl::Status status = ReadModelConfig(*file, *file).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(status.message(), HasSubstr("t.gguf"));
+    EXPECT_THAT(status.message(), HasSubstr(name));
+    EXPECT_THAT(status.message(), HasSubstr(said));
+    EXPECT_THAT(status.message(), HasSubstr("its bytes depend on tile sizes"));
+    EXPECT_THAT(status.message(),
+                HasSubstr("convert the Hugging Face directory with tern convert"));
+  }
+}
 
 TEST(ReadModelConfigTest, MissesEveryTensor) {
   const Parts whole = TakeApart();
