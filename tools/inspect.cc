@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // `tern inspect`: what a GGUF file says of itself and what its tensors hold.
+#include "tools/inspect.h"
+
 #include <array>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -115,28 +118,11 @@ std::map<std::string, TypeTotal> Totals(const std::vector<TensorFacts>& tensors)
   return totals;
 }
 
-// Whether this build can run the file.
-absl::StatusOr<ModelConfig> OpenConfig(const GgufFile& file) {
-  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> model, ModelFile::Open(file.name()));
-  return model->config();
-}
-
-std::string Summary(const absl::StatusOr<ModelConfig>& config) {
-  if (!config.ok()) {
-    return absl::StrCat("This build cannot run it: ", config.status().message());
-  }
-  return absl::StrFormat(
-      "%s: %u layers, dim %u, ffn %u, %u heads of %u, %u key-value heads, %u tokens in the "
-      "vocabulary, %u of context",
-      config->architecture, config->layers, config->dim, config->ffn_dim, config->heads,
-      config->head_dim, config->kv_heads, config->vocab, config->context);
-}
-
 void PrintText(const GgufFile& file, const std::vector<TensorFacts>& tensors) {
   constexpr size_t kMostValue = 90;
   std::printf("%s: GGUF version %u, %s, %zu tensors\n%s\n\nMetadata\n", file.name().c_str(),
               file.version(), HumanBytes(static_cast<double>(file.file_bytes())).c_str(),
-              tensors.size(), Summary(OpenConfig(file)).c_str());
+              tensors.size(), RunSummary(ModelFile::Open(file.name())).c_str());
   for (const auto& [key, value] : file.metadata()) {
     std::string text = value.ToString();
     if (text.size() > kMostValue) text = absl::StrCat(text.substr(0, kMostValue), "...");
@@ -182,9 +168,9 @@ nlohmann::ordered_json ToJson(const GgufValue& value) {
 void PrintJson(const GgufFile& file, const std::vector<TensorFacts>& tensors) {
   nlohmann::ordered_json root = {
       {"file", file.name()}, {"bytes", file.file_bytes()}, {"version", file.version()}};
-  const absl::StatusOr<ModelConfig> config = OpenConfig(file);
-  root["runnable"] = config.ok();
-  if (!config.ok()) root["reason"] = std::string(config.status().message());
+  const absl::Status runnable = ModelFile::Open(file.name()).status();
+  root["runnable"] = runnable.ok();
+  if (!runnable.ok()) root["reason"] = std::string(runnable.message());
   root["metadata"] = nlohmann::ordered_json::object();
   for (const auto& [key, value] : file.metadata()) root["metadata"][key] = ToJson(value);
   root["tensors"] = nlohmann::ordered_json::array();
@@ -206,6 +192,8 @@ void PrintJson(const GgufFile& file, const std::vector<TensorFacts>& tensors) {
 }
 
 absl::Status Inspect(const std::string& path, bool json) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return InspectDirectory(path, json);
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
   TERN_ASSIGN_OR_RETURN(const std::vector<TensorFacts> tensors, ScanTensors(*file));
   json ? PrintJson(*file, tensors) : PrintText(*file, tensors);
@@ -219,10 +207,23 @@ struct InspectFlags {
 
 }  // namespace
 
+std::string RunSummary(const absl::StatusOr<std::unique_ptr<ModelFile>>& model) {
+  if (!model.ok()) return absl::StrCat("This build cannot run it: ", model.status().message());
+  const ModelConfig& config = (*model)->config();
+  std::string summary = absl::StrFormat(
+      "%s: %u layers, dim %u, ffn %u, %u heads of %u, %u key-value heads, %u tokens in the "
+      "vocabulary, %u of context",
+      config.architecture, config.layers, config.dim, config.ffn_dim, config.heads, config.head_dim,
+      config.kv_heads, config.vocab, config.context);
+  for (const std::string& note : (*model)->notes()) absl::StrAppend(&summary, "\nnote: ", note);
+  return summary;
+}
+
 void AddInspect(CLI::App& app, absl::Status& status) {
   auto flags = std::make_shared<InspectFlags>();
-  CLI::App* command = app.add_subcommand("inspect", "Show what a GGUF file holds");
-  command->add_option("file", flags->path, "The GGUF file")->required();
+  CLI::App* command = app.add_subcommand(
+      "inspect", "Show what a model's files hold, and whether this build can run it");
+  command->add_option("model", flags->path, "GGUF file or Hugging Face directory")->required();
   command->add_flag("--json", flags->json, "Print JSON");
   command->callback([flags, &status] { status = Inspect(flags->path, flags->json); });
 }

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <iostream>
 #include <iterator>
-#include <map>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
@@ -14,15 +13,15 @@
 #include "base/status_macros.h"
 #include "base/topology.h"
 #include "kernels/registry.h"
+#include "tools/choices.h"
 #include "tools/progress.h"
 
 namespace tern {
 
 void LocalModelFlags::AddTo(CLI::App& command) {
   command.add_option("model", model_path, "GGUF file or Hugging Face directory")->required();
-  const std::map<std::string, KvType> kv_types = {{"f16", KvType::kF16}, {"f32", KvType::kF32}};
-  command.add_option("--kv", kv_type, "Precision of cached keys and values")
-      ->transform(CLI::CheckedTransformer(kv_types))
+  const Choices<KvType> kv_types = {{"f16", KvType::kF16}, {"f32", KvType::kF32}};
+  AddChoice(command, "--kv", kv_type, kv_types, "Precision of cached keys and values")
       ->default_str("f16");
   command.add_option("--threads", threads, "Compute threads; 0: one for each core")
       ->capture_default_str();

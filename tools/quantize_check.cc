@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // `tern quantize-check`: how far a model's matrices are from ternary.
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "formats/safetensors.h"
+#include "model/model_file.h"
 #include "model/ternarise.h"
 #include "tools/commands.h"
 
@@ -33,6 +35,12 @@ std::vector<TensorView> Matrices(const SafetensorsSet& files) {
 }
 
 absl::Status QuantizeCheck(const std::string& directory) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(directory, ignored)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        directory,
+        ": found a file, want a Hugging Face directory; for a GGUF file see tern inspect"));
+  }
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<SafetensorsSet> files,
                         SafetensorsSet::Open(directory));
   const std::vector<TensorView> matrices = Matrices(*files);
@@ -60,14 +68,19 @@ absl::Status QuantizeCheck(const std::string& directory) {
     std::printf("tern convert keeps every weight as it is.\n");
     return absl::OkStatus();
   }
+  std::printf("Rounding the others to trits by absmean changes them by %.0f %% on average.\n",
+              100 * error);
+  const absl::Status opened = ModelFile::Open(directory).status();
+  if (opened.ok()) {
+    std::printf(
+        "This model was trained for it: these are master weights, and it computes with their "
+        "trits.\n");
+    return absl::OkStatus();
+  }
   std::printf(
-      "Rounding the others to trits by absmean changes them by %.0f %% on average. A model that "
-      "was\n"
-      "trained for it (BitNet's masters) computes with just those trits; for any other this is not "
-      "a\n"
-      "compression but another, broken model: no conversion makes a dense model ternary without\n"
-      "training. tern convert refuses it.\n",
-      100 * error);
+      "That is no compression but another, broken model: no conversion makes a dense model ternary "
+      "without\ntraining. Tern refuses it: %s\n",
+      std::string(opened.message()).c_str());
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 // `tern tokenize` and `tern detokenize`: text to token ids and back.
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ namespace {
 
 struct TokenizeFlags {
   std::string model_path;
-  std::string text;
+  std::optional<std::string> text;
   std::vector<std::string> ids;
   std::string file;
   bool special = false;
@@ -25,9 +26,11 @@ struct TokenizeFlags {
 
 absl::Status Tokenize(const TokenizeFlags& flags) {
   TERN_ASSIGN_OR_RETURN(const OpenedModel model, OpenModel(flags.model_path, true));
-  std::string text = flags.text;
+  std::string text = flags.text.value_or("");
   if (!flags.file.empty()) {
     TERN_ASSIGN_OR_RETURN(text, ReadInput(flags.file));
+  } else if (!flags.text) {
+    return absl::InvalidArgumentError("text: found none, want one or --file");
   }
   std::vector<TokenId> ids = model.tokenizer->Encode(text, flags.special);
   if (flags.special && model.tokenizer->add_bos()) {
