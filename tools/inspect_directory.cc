@@ -9,10 +9,10 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/human_bytes.h"
 #include "base/status_macros.h"
 #include "formats/safetensors.h"
 #include "tools/inspect.h"
-#include "tools/progress.h"
 
 namespace tern {
 namespace {
