@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "text/sentencepiece.h"
 
+#include <algorithm>
 #include <queue>
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -23,6 +25,14 @@ absl::Status Damaged(const Vocabulary& vocabulary, absl::string_view text) {
 
 std::string SpacesToMarks(absl::string_view text) {
   return absl::StrReplaceAll(text, {{" ", kSpace}});
+}
+
+// The first mark of a text that does not stand at its beginning, nor after only marks; its size if
+// there is none.
+size_t SecondWord(absl::string_view marked) {
+  size_t begin = 0;
+  while (absl::StartsWith(marked.substr(begin), kSpace)) begin += sizeof(kSpace) - 1;
+  return std::min(marked.find(kSpace, begin), marked.size());
 }
 
 constexpr size_t kNone = SIZE_MAX;
@@ -77,6 +87,7 @@ absl::Status SentencePiece::ReadTokens(const Vocabulary& vocabulary) {
       if (!is_text) continue;
       return Damaged(vocabulary, absl::StrCat(kTokens, ": token ", id, " is empty"));
     }
+    words_apart_ = words_apart_ && SecondWord(names_[id]) == names_[id].size();
     if (!by_name_.emplace(names_[id], static_cast<TokenId>(id)).second && is_text) {
       return Damaged(vocabulary,
                      absl::StrCat(kTokens, ": token ", id, ": \"",
@@ -171,18 +182,29 @@ void SentencePiece::AppendBytes(absl::string_view text, std::vector<TokenId>& id
   }
 }
 
+// How much of the text can be merged by itself. Merging is quicker in small parts, and where no
+// token reaches from one word into the next, neither does a merge.
+size_t SentencePiece::PartBytes(absl::string_view marked) const {
+  return words_apart_ ? SecondWord(marked) : marked.size();
+}
+
 void SentencePiece::Encode(absl::string_view text, bool at_start, std::vector<TokenId>& ids) const {
   if (text.empty()) return;
   const bool prefix = at_start && add_space_prefix_;
   const std::string marked = SpacesToMarks(prefix ? absl::StrCat(" ", text) : std::string(text));
-  Merger(*this, marked).ForEach([&](absl::string_view symbol) {
+  const auto append = [&](absl::string_view symbol) {
     const auto found = by_name_.find(symbol);
     if (found != by_name_.end()) {
       ids.push_back(found->second);
     } else {
       AppendBytes(symbol, ids);
     }
-  });
+  };
+  for (absl::string_view rest = marked; !rest.empty();) {
+    const absl::string_view part = rest.substr(0, PartBytes(rest));
+    Merger(*this, part).ForEach(append);
+    rest.remove_prefix(part.size());
+  }
 }
 
 }  // namespace tern

@@ -35,6 +35,7 @@ class SentencePiece final : public TextEncoder {
   SentencePiece() = default;
   absl::Status ReadTokens(const Vocabulary& vocabulary);
   absl::Status ReadByteToken(const Vocabulary& vocabulary, size_t id);
+  size_t PartBytes(absl::string_view marked) const;
   void AppendBytes(absl::string_view text, std::vector<TokenId>& ids) const;
 
   std::vector<std::string> names_;                           // [vocab], that text is merged to
@@ -44,6 +45,7 @@ class SentencePiece final : public TextEncoder {
   std::array<std::optional<TokenId>, 256> byte_tokens_{};
   std::optional<TokenId> unknown_;
   bool add_space_prefix_ = true;
+  bool words_apart_ = true;  // no token goes on with a space after something else
 };
 
 }  // namespace tern

@@ -173,6 +173,28 @@ TEST(SentencePieceTest, LongInputsAreNoTrouble) {
   }
 }
 
+// A token may reach from one word into the next.
+TEST(SentencePieceTest, MergesAcrossWordsWhereATokenDoes) {
+  Vocabulary vocabulary;
+  vocabulary.source = "words";
+  vocabulary.model = "llama";
+  vocabulary.unknown = 0;
+  vocabulary.add_space_prefix = false;
+  const std::pair<const char*, float> tokens[] = {{"<unk>", 0},    {"\u2581", -9},  {"a", -9},
+                                                  {"b", -9},       {"\u2581b", -2}, {"a\u2581", -1},
+                                                  {"a\u2581b", -3}};
+  for (const auto& [name, score] : tokens) {
+    vocabulary.tokens.push_back(name);
+    vocabulary.scores.push_back(score);
+    vocabulary.kinds.push_back(TokenKind::kNormal);
+  }
+  vocabulary.kinds[0] = TokenKind::kUnknown;
+  EXPECT_EQ(Tokenizer::Create(vocabulary).value()->Encode("a b"), std::vector<TokenId>{6});
+  vocabulary.tokens[5] = vocabulary.tokens[6] = "";  // without those that do
+  vocabulary.kinds[5] = vocabulary.kinds[6] = TokenKind::kUnused;
+  EXPECT_EQ(Tokenizer::Create(vocabulary).value()->Encode("a b"), (std::vector<TokenId>{2, 4}));
+}
+
 // A missing pre-tokenizer is decided by the vocabulary's size, and said.
 TEST(TokenizerTest, SaysWhichPreTokenizerItTook) {
   Vocabulary vocabulary =
