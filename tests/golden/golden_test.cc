@@ -22,7 +22,7 @@ struct Family {
   const char* architecture;
   const char* file;                  // within the folder; empty: the folder
   std::vector<TensorType> lossless;  // types that hold the weights exactly
-  std::vector<TensorType> rounding;  // types that round their scales to f16 or bf16
+  std::vector<TensorType> rounding;  // types that round their scales to f16
 };
 
 std::vector<Family> Families() {
@@ -54,6 +54,15 @@ class GoldenTest : public ::testing::TestWithParam<Family> {
   static std::string TempPath() {
     return absl::StrCat(::testing::TempDir(), "golden_", GetParam().name, "_", getpid(), ".gguf");
   }
+  // The model after a conversion.
+  static Runner Through(const ConvertOptions& options, const ModelFile& model) {
+    const std::string path = TempPath();
+    const auto notes = ConvertModel(model, path, options);
+    EXPECT_TRUE(notes.ok()) << notes.status();
+    Runner converted(path);
+    unlink(path.c_str());
+    return converted;
+  }
 };
 
 TEST_P(GoldenTest, EqualsTheReference) {
@@ -79,20 +88,18 @@ TEST_P(GoldenTest, SameBitsThroughEveryLosslessFileType) {
   const std::vector<int32_t> tokens = Golden(GetParam().name).Ints("tokens_0");
   const std::vector<float> want = original.Run(tokens);
   for (const TensorType type : GetParam().lossless) {
-    const std::string path = TempPath();
-    const auto notes =
-        ConvertModel(original.file(), path, {.type = type, .head = {}, .progress = {}});
-    ASSERT_TRUE(notes.ok()) << TensorTypeName(type) << ": " << notes.status();
-    Runner converted(path);
-    unlink(path.c_str());
+    Runner converted = Through({.type = type, .head = {}, .progress = {}}, original.file());
     EXPECT_TRUE(converted.Run(tokens) == want) << TensorTypeName(type);
   }
 }
 
-// What a scale loses moves activations across roundings: the result is another row near by.
+// What a scale loses moves activations across roundings: the result is another row near by, and the
+// same one whichever of these types had the scales.
 TEST_P(GoldenTest, StaysNearThroughTypesThatRoundScales) {
   Runner original(Path());
   const Golden golden(GetParam().name);
+  const std::vector<int32_t> tokens = golden.Ints("tokens_0");
+  std::vector<float> first;
   for (const TensorType type : GetParam().rounding) {
     SCOPED_TRACE(TensorTypeName(type));
     const std::string path = TempPath();
@@ -103,6 +110,31 @@ TEST_P(GoldenTest, StaysNearThroughTypesThatRoundScales) {
     Runner converted(path);
     unlink(path.c_str());
     golden.ExpectRows(converted, kAnyError);
+    const std::vector<float> found = converted.Run(tokens);
+    if (first.empty()) first = found;
+    EXPECT_TRUE(found == first);
+  }
+}
+
+// A head in fewer bits computes as one of the numbers that it stands for.
+TEST_P(GoldenTest, SmallerHeadsStandForTheirNumbers) {
+  Runner original(Path());
+  if (!original.config().has_head || original.config().group_cols != 0) return;
+  const std::vector<int32_t> tokens = Golden(GetParam().name).Ints("tokens_0");
+  const size_t width = original.width();
+  for (const TensorType type : {TensorType::kBF16, TensorType::kF16, TensorType::kQ8_0,
+                                TensorType::kQ4_0, TensorType::kQ6K}) {
+    if (type == TensorType::kQ6K && original.config().dim % 256 != 0) continue;
+    SCOPED_TRACE(TensorTypeName(type));
+    Runner small = Through({.type = {}, .head = type, .progress = {}}, original.file());
+    EXPECT_EQ(small.config().head_type, type);
+    Runner wide = Through({.type = {}, .head = TensorType::kF32, .progress = {}}, small.file());
+    const std::vector<float> found = small.Run(tokens), want = wide.Run(tokens);
+    for (size_t row = 0; row < tokens.size(); ++row) {
+      const Difference d = Compare(&found[row * width], &want[row * width], width);
+      EXPECT_LT(d.error, kAnyError) << "row " << row;
+      EXPECT_GE(d.cosine, kLeastCosine) << "row " << row;
+    }
   }
 }
 

@@ -6,9 +6,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
@@ -125,6 +125,28 @@ INSTANTIATE_TEST_SUITE_P(Families, MastersTest,
                          ::testing::Values("bitnet_b158_online", "bitnet_large", "qwen3_embedding",
                                            "gemma3_embedding"),
                          [](const auto& test) { return std::string(test.param); });
+
+// --- The first files of 2B4T: another name, and the embedding once more as a head ---
+
+TEST(FirstFilesTest, AreTheSameModel) {
+  Parts parts = Convert("bitnet_b158");
+  for (auto& [key, value] : parts.metadata) {
+    if (key == "general.architecture") value.value = std::string("bitnet-25");
+    key = absl::StrReplaceAll(key, {{"bitnet-b1.58.", "bitnet-25."}});
+  }
+  const auto embedding = std::find_if(parts.tensors.begin(), parts.tensors.end(),
+                                      [](const auto& t) { return t.name == "token_embd.weight"; });
+  ASSERT_NE(embedding, parts.tensors.end());
+  TensorInfo head = *embedding;
+  head.name = "output.weight";
+  parts.data.push_back(parts.data[static_cast<size_t>(embedding - parts.tensors.begin())]);
+  parts.tensors.push_back(head);
+  const std::string path = TempPath("first.gguf");
+  parts.Write(path);
+  EXPECT_EQ(ModelFile::Open(path).value()->config().architecture, "bitnet-25");
+  ExpectSameBits("bitnet_b158", FolderOf("bitnet_b158"), path);
+  unlink(path.c_str());
+}
 
 // --- Scales apart, as llama.cpp has them for architecture `bitnet` ---
 
