@@ -148,6 +148,57 @@ TEST(FirstFilesTest, AreTheSameModel) {
   unlink(path.c_str());
 }
 
+// --- I2_S as other programs have written it ---
+
+// Codes of the canonical layout, one a weight.
+std::vector<uint8_t> Codes(const TensorInfo& tensor, const Bytes& data) {
+  std::vector<int8_t> trits(tensor.rows() * tensor.cols());
+  std::vector<float> scales(tensor.rows());
+  EXPECT_TRUE(UnpackTernary({tensor, data}, 0, tensor.rows(), {trits.data(), scales.data()}).ok());
+  std::vector<uint8_t> codes;
+  for (const int8_t trit : trits) codes.push_back(static_cast<uint8_t>(trit + 1));
+  return codes;
+}
+
+// Byte by byte, four weights that lie `step` apart in each run of 4 * step.
+void PackInSteps(const std::vector<uint8_t>& codes, size_t step, Bytes& data) {
+  for (size_t i = 0; i < codes.size() / 4; ++i) {
+    const uint8_t* first = codes.data() + i / step * 4 * step + i % step;
+    data[i] = static_cast<uint8_t>(first[0] << 6 | first[step] << 4 | first[2 * step] << 2 |
+                                   first[3 * step]);
+  }
+}
+
+class DialectTest : public ::testing::TestWithParam<I2SDialect> {};
+
+TEST_P(DialectTest, IsConvertedWhenTold) {
+  Parts parts = Convert("bitnet_b158");
+  for (size_t i = 0; i < parts.tensors.size(); ++i) {
+    const TensorInfo& tensor = parts.tensors[i];
+    if (!IsMatrix(tensor)) continue;
+    // 16 apart in blocks of 64, or the same column of four rows.
+    PackInSteps(Codes(tensor, parts.data[i]), GetParam() == I2SDialect::kArm64 ? 16 : tensor.cols(),
+                parts.data[i]);
+  }
+  const std::string foreign = TempPath("foreign.gguf"), path = TempPath("canonical.gguf");
+  parts.Write(foreign);
+  const auto model = ModelFile::Open(foreign, {.dialect = GetParam()}).value();
+  ASSERT_TRUE(ConvertModel(*model, path, {}).ok());
+  ExpectSameBits("bitnet_b158", FolderOf("bitnet_b158"), path);
+
+  // Without being told there is no error, but another model.
+  const std::vector<int32_t> tokens = Golden("bitnet_b158").Ints("tokens_0");
+  EXPECT_FALSE(Runner(foreign).Run(tokens) == Runner(path).Run(tokens));
+  unlink(foreign.c_str());
+  unlink(path.c_str());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, DialectTest,
+                         ::testing::Values(I2SDialect::kArm64, I2SDialect::kFourRows),
+                         [](const auto& test) {
+                           return test.param == I2SDialect::kArm64 ? "Arm64" : "FourRows";
+                         });
+
 // --- Scales apart, as llama.cpp has them for architecture `bitnet` ---
 
 TEST(ScalesApartTest, MultiplyTheirMatrix) {
