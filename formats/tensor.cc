@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "kernels/packing.h"
+#include "kernels/i2s.h"
 
 namespace tern {
 namespace {

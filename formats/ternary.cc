@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "formats/f16.h"
-#include "kernels/packing.h"
+#include "kernels/i2s.h"
 
 namespace tern {
 namespace {

@@ -10,15 +10,17 @@
 #include <cstdint>
 
 #include "kernels/cpu.h"
+#include "kernels/packing.h"
 
 namespace tern {
 
 struct GemmArgs {
-  const uint8_t* weights;  // T2R16, ceil(rows / 16) row groups
-  const int8_t* x;         // [tokens, cols], each in [-127, 127]
-  const int32_t* x_sums;   // [tokens], the sum of each row of x
-  int32_t* sums;           // [tokens, sums_stride]; the first rows rounded up to 16 are overwritten
-  size_t sums_stride;      // at least rows rounded up to 16
+  const uint8_t* weights;  // in the kernel's packing
+  const int8_t* x;         // [tokens, x_stride], each in [-127, 127], as in GemvArgs
+  size_t x_stride;         // at least PaddedCols
+  const int32_t* x_sums;   // [tokens], the sum of the first cols of each row of x
+  int32_t* sums;           // [tokens, sums_stride]; of each, the rows are overwritten
+  size_t sums_stride;      // at least rows rounded up to whole tiles
   size_t rows;
   size_t cols;  // a multiple of 16, at most 500,000
   size_t tokens;
@@ -28,6 +30,7 @@ struct GemmArgs {
 struct GemmKernel {
   const char* name;  // gemm_<packing>_<isa>
   Isa isa;
+  Packing packing;
   void (*run)(const GemmArgs& args);
 };
 

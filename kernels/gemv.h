@@ -12,14 +12,15 @@
 #include <cstdint>
 
 #include "kernels/cpu.h"
+#include "kernels/packing.h"
 
 namespace tern {
 
 struct GemvArgs {
-  const uint8_t* weights;  // T2R16, ceil(rows / 16) row groups
-  const int8_t* x;         // [cols], each in [-127, 127]
-  int32_t x_sum;           // sum of x
-  int32_t* sums;           // [rows rounded up to 16], overwritten; padding rows give 0
+  const uint8_t* weights;  // in the kernel's packing
+  const int8_t* x;         // [PaddedCols], each in [-127, 127]; what pads it does not matter
+  int32_t x_sum;           // sum of x[0..cols-1]
+  int32_t* sums;           // [rows rounded up to whole tiles], overwritten; padding rows give 0
   size_t rows;
   size_t cols;  // a multiple of 16, at most 500,000
 };
@@ -28,6 +29,7 @@ struct GemvArgs {
 struct GemvKernel {
   const char* name;  // gemv_<packing>_<isa>
   Isa isa;
+  Packing packing;
   void (*run)(const GemvArgs& args);
 };
 

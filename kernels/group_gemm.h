@@ -31,7 +31,8 @@ inline constexpr int kWideMax = 4'000'000;
 struct GroupGemmArgs {
   const uint8_t* weights;        // T2R16, ceil(rows / 16) row groups
   const float* scales;           // [ceil(rows / 16), cols / group_cols, 16]
-  const int8_t* x[kWideDigits];  // [tokens, cols] each, in [-127, 127]
+  const int8_t* x[kWideDigits];  // [tokens, x_stride] each, in [-127, 127]
+  size_t x_stride;               // at least cols
   const int32_t* x_sums;         // [tokens, cols / group_cols], of x in each group
   float* out;         // [tokens, out_stride]; the first rows rounded up to 16 are overwritten
   size_t out_stride;  // at least rows rounded up to 16

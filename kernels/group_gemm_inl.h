@@ -35,7 +35,7 @@ void RunGroupTile(const GroupGemmArgs& args, const uint8_t* weights, const float
       for (int j = 0; j < 4; ++j) {
         const typename Ops::Codes codes = Ops::NextCodes(tile);
         for (int t = 0; t < kTokens; ++t) {
-          const size_t at = (token + t) * args.cols + col + 4 * j;
+          const size_t at = (token + t) * args.x_stride + col + 4 * j;
           for (int digit = 0; digit < kWideDigits; ++digit) {
             sums[t][digit] = Ops::Add(sums[t][digit], codes, args.x[digit] + at);
           }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// How ternary weights lie in memory: the file's layout and the one the kernels read.
+// How ternary weights lie in memory for the kernels. A packing is made of tiles: so many rows times
+// so many columns in so many bytes. The tiles of one group of rows follow each other along the
+// columns, then come the next rows. Rows are padded to whole tiles with trit 0, columns with code
+// 0, which multiplies whatever stands there to nothing.
 //
-// A trit t in {-1, 0, +1} is stored as the 2-bit code t + 1; code 3 never occurs.
-//
-// I2_S (files; docs/formats.md): rows follow each other; each 128 columns take 32 bytes, byte p
-// holds columns p, 32+p, 64+p, 96+p from the high bits down.
-//
-// T2R16 (memory): tiles of 16 rows x 16 columns; kernels/t2r16.h.
+// A packing is the same on every CPU; which one a matrix is in is decided by measuring
+// (kernels/tuner.h). docs/kernels.md draws the bytes of each.
 #ifndef TERN_KERNELS_PACKING_H_
 #define TERN_KERNELS_PACKING_H_
 
@@ -14,40 +13,48 @@
 #include <cstdint>
 #include <span>
 
-#include "absl/status/status.h"
-#include "kernels/t2r16.h"
-
 namespace tern {
 
-inline constexpr size_t kI2SBlockCols = 128;
-inline constexpr size_t kI2SBlockBytes = 32;
-inline constexpr size_t kI2STailBytes = 32;  // float32 scale, then zeros
+enum class Packing : uint8_t {
+  kT2R16,  // kernels/t2r16.h: 2 bits a weight
+  kB3R16,  // kernels/b3r16.h: 5 weights a byte
+};
 
-// Bytes of a [rows, cols] matrix in T2R16. `cols` is a multiple of 16.
-constexpr size_t T2R16Bytes(size_t rows, size_t cols) {
-  return (rows + kT2R16Rows - 1) / kT2R16Rows * (cols / kT2R16Cols) * kT2R16TileBytes;
+struct PackingInfo {
+  Packing packing;
+  const char* name;  // as kernels' names have it
+  size_t tile_rows;  // divides kRowSplit
+  size_t tile_cols;
+  size_t tile_bytes;
+};
+
+// All packings, in the order of the enum.
+std::span<const PackingInfo> Packings();
+const PackingInfo& InfoOf(Packing packing);
+
+// Parts of a matrix, for threads or loops, begin at multiples of so many rows, whatever its
+// packing: the most that a tile has.
+inline constexpr size_t kRowSplit = 32;
+
+constexpr size_t RoundUp(size_t count, size_t multiple) {
+  return (count + multiple - 1) / multiple * multiple;
 }
 
-// Packs trits, [rows, cols] with cols % 128 == 0, into rows * cols / 4 bytes of I2_S (no tail).
-void PackI2S(std::span<const int8_t> trits, std::span<uint8_t> packed);
+// Columns with padding: kernels read so many activations of each row.
+size_t PaddedCols(Packing packing, size_t cols);
 
-// The reverse of PackI2S. DATA_LOSS, naming the byte, if code 3 occurs.
-absl::Status UnpackI2S(std::span<const uint8_t> packed, std::span<int8_t> trits);
+// Bytes of a [rows, cols] matrix; also where row `rows` begins, if it is a multiple of kRowSplit.
+size_t PackedBytes(Packing packing, size_t rows, size_t cols);
 
 // Packs rows [row_begin, row_end), whose trits, [rows, cols], begin at `trits`, into their place in
-// a T2R16 matrix. row_begin is a multiple of 16, and row_end too unless it is the last row; cols is
-// a multiple of 16.
-void PackT2R16(const int8_t* trits, size_t cols, size_t row_begin, size_t row_end, uint8_t* t2r16);
+// a matrix of `cols` columns, a multiple of 16. row_begin is a multiple of the packing's tile_rows,
+// and row_end too unless it is the last row, so that threads may share the work.
+void PackRows(Packing packing, const int8_t* trits, size_t cols, size_t row_begin, size_t row_end,
+              uint8_t* packed);
 
 // The trits of one row.
-void UnpackT2R16Row(const uint8_t* t2r16, size_t cols, size_t row, int8_t* trits /*[cols]*/);
-
-// Writes rows [row_begin, row_end) of an I2_S matrix of `cols` columns into their place in a T2R16
-// matrix; both pointers are to the whole matrix. row_begin is a multiple of 16, and row_end too
-// unless it is the last row, so that threads may share the work. DATA_LOSS if code 3 occurs.
-// REQUIRES cols % 128 == 0: otherwise a row begins within a block.
-absl::Status RepackI2SToT2R16(const uint8_t* i2s, size_t cols, size_t row_begin, size_t row_end,
-                              uint8_t* t2r16);
+void UnpackRow(Packing packing, const uint8_t* packed, size_t cols, size_t row,
+               int8_t* trits /*[cols]*/);
 
 }  // namespace tern
 

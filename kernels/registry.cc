@@ -6,6 +6,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "kernels/variants.h"
 
@@ -16,18 +18,22 @@ namespace {
 // here. The tests and the benchmark find it through these tables. Best first.
 constexpr GemvKernel kGemvKernels[] = {
 #if defined(__x86_64__)
-    {"gemv_t2r16_avx512vnni", Isa::kAvx512Vnni, GemvT2R16Avx512Vnni},
-    {"gemv_t2r16_avx2", Isa::kAvx2, GemvT2R16Avx2},
+    {"gemv_b3r16_avx512vbmi", Isa::kAvx512Vbmi, Packing::kB3R16, GemvB3R16Avx512Vbmi},
+    {"gemv_t2r16_avx512vnni", Isa::kAvx512Vnni, Packing::kT2R16, GemvT2R16Avx512Vnni},
+    {"gemv_t2r16_avx2", Isa::kAvx2, Packing::kT2R16, GemvT2R16Avx2},
 #endif
-    {"gemv_t2r16_portable", Isa::kPortable, GemvT2R16Portable},
+    {"gemv_t2r16_portable", Isa::kPortable, Packing::kT2R16, GemvT2R16Portable},
+    {"gemv_b3r16_portable", Isa::kPortable, Packing::kB3R16, GemvB3R16Portable},
 };
 
 constexpr GemmKernel kGemmKernels[] = {
 #if defined(__x86_64__)
-    {"gemm_t2r16_avx512vnni", Isa::kAvx512Vnni, GemmT2R16Avx512Vnni},
-    {"gemm_t2r16_avx2", Isa::kAvx2, GemmT2R16Avx2},
+    {"gemm_b3r16_avx512vbmi", Isa::kAvx512Vbmi, Packing::kB3R16, GemmB3R16Avx512Vbmi},
+    {"gemm_t2r16_avx512vnni", Isa::kAvx512Vnni, Packing::kT2R16, GemmT2R16Avx512Vnni},
+    {"gemm_t2r16_avx2", Isa::kAvx2, Packing::kT2R16, GemmT2R16Avx2},
 #endif
-    {"gemm_t2r16_portable", Isa::kPortable, GemmT2R16Portable},
+    {"gemm_t2r16_portable", Isa::kPortable, Packing::kT2R16, GemmT2R16Portable},
+    {"gemm_b3r16_portable", Isa::kPortable, Packing::kB3R16, GemmB3R16Portable},
 };
 
 constexpr GroupGemmKernel kGroupGemmKernels[] = {
@@ -38,33 +44,71 @@ constexpr GroupGemmKernel kGroupGemmKernels[] = {
     {"group_gemm_t2r16_portable", Isa::kPortable, GroupGemmT2R16Portable},
 };
 
-// The kernel of `isa` or, where the table has none, the best that this CPU can run.
-template <typename Kernel>
-Kernel Find(std::span<const Kernel> table, Isa isa) {
+bool Serves(Isa kernel, Isa isa) { return kernel <= isa && CpuSupports(kernel); }
+
+// The first of `table` of an instruction set up to `isa` for which `fits` holds.
+template <typename Kernel, typename Fits>
+Kernel Find(std::span<const Kernel> table, Isa isa, Fits fits) {
   for (const Kernel& kernel : table) {
-    if (kernel.isa == isa) return kernel;
+    if (Serves(kernel.isa, isa) && fits(kernel)) return kernel;
   }
-  for (const Kernel& kernel : table) {
-    if (CpuSupports(kernel.isa)) return kernel;
-  }
+  TERN_CHECK(false);  // each table has portable kernels for everything
   return table.back();
 }
 
-Isa BestIsa() {
-  for (const GemvKernel& kernel : kGemvKernels) {
-    if (CpuSupports(kernel.isa)) return kernel.isa;
-  }
-  return Isa::kPortable;
+template <typename Kernel>
+Kernel Find(std::span<const Kernel> table, Isa isa) {
+  return Find(table, isa, [](const Kernel&) { return true; });
 }
 
-absl::StatusOr<Isa> ParseIsa(const std::string& name) {
-  std::string known;
-  for (const GemvKernel& kernel : kGemvKernels) {
-    if (name == IsaName(kernel.isa)) return kernel.isa;
-    absl::StrAppend(&known, known.empty() ? "" : ", ", IsaName(kernel.isa));
+std::optional<Isa> FindIsa(absl::string_view name) {
+  for (const Isa isa : Isas()) {
+    if (name == IsaName(isa)) return isa;
   }
+  return std::nullopt;
+}
+
+std::optional<Packing> FindPacking(absl::string_view name) {
+  for (const PackingInfo& info : Packings()) {
+    if (name == info.name) return info.packing;
+  }
+  return std::nullopt;
+}
+
+absl::Status UnknownName(absl::string_view name) {
+  std::string known;
+  for (const Isa isa : Isas()) absl::StrAppend(&known, IsaName(isa), ", ");
+  for (const PackingInfo& info : Packings()) absl::StrAppend(&known, info.name, ", ");
+  known.resize(known.size() - 2);
   return absl::InvalidArgumentError(
-      absl::StrCat("kernel instruction set: found \"", name, "\", want one of ", known));
+      absl::StrCat("kernel: found \"", name, "\", want one of ", known));
+}
+
+// What a user asks for.
+struct Wanted {
+  std::optional<Isa> isa;
+  std::optional<Packing> packing;
+};
+
+absl::StatusOr<Wanted> ParseWanted(const std::string& names) {
+  Wanted wanted;
+  for (const absl::string_view name : absl::StrSplit(names, ',', absl::SkipEmpty())) {
+    if (const std::optional<Isa> isa = FindIsa(name)) {
+      wanted.isa = isa;
+    } else if (const std::optional<Packing> packing = FindPacking(name)) {
+      wanted.packing = packing;
+    } else {
+      return UnknownName(name);
+    }
+  }
+  return wanted;
+}
+
+Isa BestIsa() {
+  for (const Isa isa : Isas()) {
+    if (CpuSupports(isa)) return isa;
+  }
+  return Isa::kPortable;
 }
 
 }  // namespace
@@ -88,22 +132,33 @@ std::span<const VectorOps> VectorOpsTable() {
   return kTable;
 }
 
-absl::StatusOr<Kernels> ChooseKernels(const std::string& isa_name) {
-  std::string name = isa_name;
-  if (name.empty()) {
+std::string MatrixKernels::ToString() const {
+  return absl::StrCat(one.name, " ", few.name, " ", many.name);
+}
+
+MatrixKernels BestKernels(Packing packing, Isa isa) {
+  const auto fits = [packing](const auto& kernel) { return kernel.packing == packing; };
+  const GemmKernel gemm = Find(GemmKernels(), isa, fits);
+  return {Find(GemvKernels(), isa, fits), gemm, gemm};
+}
+
+absl::StatusOr<Kernels> ChooseKernels(const std::string& wanted) {
+  std::string names = wanted;
+  if (names.empty()) {
     const char* from_environment = std::getenv("TERN_KERNEL");
-    if (from_environment != nullptr) name = from_environment;
+    if (from_environment != nullptr) names = from_environment;
   }
-  Isa isa = BestIsa();
-  if (!name.empty()) {
-    TERN_ASSIGN_OR_RETURN(isa, ParseIsa(name));
-  }
+  TERN_ASSIGN_OR_RETURN(const Wanted parsed, ParseWanted(names));
+  const Isa isa = parsed.isa.value_or(BestIsa());
   if (!CpuSupports(isa)) {
     return absl::FailedPreconditionError(
         absl::StrCat("kernel instruction set ", IsaName(isa), ": this CPU cannot run it"));
   }
-  return Kernels{Find(GemvKernels(), isa), Find(GemmKernels(), isa), Find(GroupGemmKernels(), isa),
-                 Find(VectorOpsTable(), isa)};
+  return Kernels{.isa = isa,
+                 .matrix = BestKernels(parsed.packing.value_or(Packing::kT2R16), isa),
+                 .is_forced = parsed.isa || parsed.packing,
+                 .group_gemm = Find(GroupGemmKernels(), isa),
+                 .ops = Find(VectorOpsTable(), isa)};
 }
 
 }  // namespace tern

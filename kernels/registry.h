@@ -20,18 +20,40 @@ std::span<const GemmKernel> GemmKernels();
 std::span<const GroupGemmKernel> GroupGemmKernels();
 std::span<const VectorOps> VectorOpsTable();
 
-// One kernel of each operation. Plain pointers into the table: copy freely.
-struct Kernels {
-  GemvKernel gemv;
-  GemmKernel gemm;
-  GroupGemmKernel group_gemm;
-  VectorOps ops;
+// The kernels of one matrix, all for its packing: by how many tokens are multiplied at once. Plain
+// pointers into the table: copy freely.
+struct MatrixKernels {
+  GemvKernel one;
+  GemmKernel few;
+  GemmKernel many;
+
+  Packing packing() const { return one.packing; }
+  // Names, e.g. "gemv_t2r16_avx2 gemm_t2r16_avx2 gemm_t2r16_avx2".
+  std::string ToString() const;
 };
 
-// The best set that this CPU can run. `isa_name` forces an instruction set ("portable", "avx2",
-// "avx512vnni"); empty takes the environment's TERN_KERNEL, and if that is empty too, the best.
-// INVALID_ARGUMENT for an unknown name, FAILED_PRECONDITION if this CPU cannot run it.
-absl::StatusOr<Kernels> ChooseKernels(const std::string& isa_name = "");
+// Tokens up to which a product takes the kernel for few.
+inline constexpr size_t kFewTokens = 16;
+
+// The best kernels for `packing` that this CPU runs, of `isa` or an instruction set below it. Every
+// packing has portable ones.
+MatrixKernels BestKernels(Packing packing, Isa isa);
+
+// One kernel of each operation. Copy freely.
+struct Kernels {
+  Isa isa = Isa::kPortable;   // what the others were chosen for
+  MatrixKernels matrix = {};  // for every matrix, unless `measure`
+  bool is_forced = false;     // by name
+  bool measure = false;       // loading finds out what serves each shape best: kernels/tuner.h
+  GroupGemmKernel group_gemm = {};
+  VectorOps ops = {};
+};
+
+// The best set that this CPU can run. `wanted` forces an instruction set ("portable", "avx2",
+// "avx512vnni", "avx512vbmi"), a packing ("t2r16", "b3r16"), or both with a comma between; empty
+// takes the environment's TERN_KERNEL, and if that is empty too, the best. INVALID_ARGUMENT for an
+// unknown name, FAILED_PRECONDITION if this CPU cannot run it.
+absl::StatusOr<Kernels> ChooseKernels(const std::string& wanted = "");
 
 }  // namespace tern
 

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: MIT
-// The T2R16 layout of ternary weights, which all kernels read. Apart from packing.h because files
-// compiled for one instruction set include it.
+// The T2R16 packing of ternary weights: 2 bits a weight, 16 rows interleaved. Apart from packing.h
+// because files compiled for one instruction set include it.
 //
-// A trit t in {-1, 0, +1} is stored as the 2-bit code t + 1; code 3 never occurs. Rows lie in
-// groups of 16, columns in groups of 16; each 16 x 16 tile is 64 bytes, tiles of one row group
-// follow each other. Byte 4*r + k of a tile holds, from the low bits up, columns k, 4+k, 8+k, 12+k
-// of row r. A kernel thus sums 16 rows in 16 lanes and needs no horizontal sum. Rows are padded to
-// a multiple of 16 with trit 0.
+// A tile is 16 rows x 16 columns in 64 bytes. Byte 4*r + k holds, from the low bits up, the codes
+// (trit + 1) of columns k, 4+k, 8+k and 12+k of row r. A kernel thus sums 16 rows in 16 lanes and
+// needs no horizontal sum.
 #ifndef TERN_KERNELS_T2R16_H_
 #define TERN_KERNELS_T2R16_H_
 
 #include <cstddef>
+#include <cstdint>
 
 namespace tern {
 
 inline constexpr size_t kT2R16Rows = 16;
 inline constexpr size_t kT2R16Cols = 16;
 inline constexpr size_t kT2R16TileBytes = 64;
+
+// One row to its place in a group of 16: `to` is byte 4*r of the group's first tile.
+void PackT2R16Row(const int8_t* trits /*[cols]*/, size_t cols, uint8_t* to);
+void UnpackT2R16Row(const uint8_t* from, size_t cols, int8_t* trits /*[cols]*/);
 
 }  // namespace tern
 

@@ -13,6 +13,8 @@ namespace tern {
 
 void GemvT2R16Portable(const GemvArgs& args);
 void GemmT2R16Portable(const GemmArgs& args);
+void GemvB3R16Portable(const GemvArgs& args);
+void GemmB3R16Portable(const GemmArgs& args);
 void GroupGemmT2R16Portable(const GroupGemmArgs& args);
 extern const VectorOps kVectorPortable;
 
@@ -26,6 +28,9 @@ void GemvT2R16Avx512Vnni(const GemvArgs& args);
 void GemmT2R16Avx512Vnni(const GemmArgs& args);
 void GroupGemmT2R16Avx512Vnni(const GroupGemmArgs& args);
 extern const VectorOps kVectorAvx512Vnni;
+
+void GemvB3R16Avx512Vbmi(const GemvArgs& args);
+void GemmB3R16Avx512Vbmi(const GemmArgs& args);
 #endif
 
 }  // namespace tern

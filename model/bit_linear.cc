@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "kernels/t2r16.h"
+
 namespace tern {
 namespace {
 
@@ -15,17 +17,26 @@ struct Tile {
 };
 
 // Raw sums of a tile: sums is [tokens, kRowTile].
-void SumTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x,
-             const Kernels& kernels, int32_t* sums) {
-  const uint8_t* weights = matrix.packed.data() + T2R16Bytes(tile.row, matrix.cols);
-  const int8_t* codes = x.codes[0] + tile.token * matrix.cols;
+void SumTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x, int32_t* sums) {
+  const MatrixKernels& kernels = matrix.kernels;
+  const uint8_t* weights =
+      matrix.packed.data() + PackedBytes(kernels.packing(), tile.row, matrix.cols);
+  const int8_t* codes = x.codes[0] + tile.token * x.stride;
   const int32_t* code_sums = x.sums + tile.token;
   if (tile.tokens == 1) {
-    kernels.gemv.run({weights, codes, *code_sums, sums, tile.rows, matrix.cols});
-  } else {
-    kernels.gemm.run(
-        {weights, codes, code_sums, sums, kRowTile, tile.rows, matrix.cols, tile.tokens});
+    kernels.one.run({weights, codes, *code_sums, sums, tile.rows, matrix.cols});
+    return;
   }
+  const GemmKernel& gemm = tile.tokens <= kFewTokens ? kernels.few : kernels.many;
+  gemm.run({.weights = weights,
+            .x = codes,
+            .x_stride = x.stride,
+            .x_sums = code_sums,
+            .sums = sums,
+            .sums_stride = kRowTile,
+            .rows = tile.rows,
+            .cols = matrix.cols,
+            .tokens = tile.tokens});
 }
 
 // One token's sums become floats.
@@ -46,9 +57,9 @@ void ScaleByRow(const int32_t* sums, size_t rows, const float* scales, float fac
 }
 
 void MultiplyTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x,
-                  const Kernels& kernels, Output output, const MultiplyScratch& scratch,
+                  const Kernels& /*kernels*/, Output output, const MultiplyScratch& scratch,
                   float* out) {
-  SumTile(matrix, tile, x, kernels, scratch.sums);
+  SumTile(matrix, tile, x, scratch.sums);
   for (size_t t = 0; t < tile.tokens; ++t) {
     const int32_t* sums = scratch.sums + t * kRowTile;
     const float factor = x.factors[tile.token + t];
@@ -65,10 +76,12 @@ void MultiplyGroupTile(const BitLinear& matrix, const Tile& tile, const Quantize
                        const Kernels& kernels, Output output, const MultiplyScratch& scratch,
                        float* out) {
   const size_t groups = matrix.cols / matrix.group_cols;
-  const size_t offset = tile.token * matrix.cols;
-  kernels.group_gemm.run({.weights = matrix.packed.data() + T2R16Bytes(tile.row, matrix.cols),
+  const size_t offset = tile.token * x.stride;
+  const size_t row_offset = PackedBytes(Packing::kT2R16, tile.row, matrix.cols);
+  kernels.group_gemm.run({.weights = matrix.packed.data() + row_offset,
                           .scales = matrix.group_scales.data() + tile.row * groups,
                           .x = {x.codes[0] + offset, x.codes[1] + offset, x.codes[2] + offset},
+                          .x_stride = x.stride,
                           .x_sums = x.sums + tile.token * groups,
                           .out = scratch.products,
                           .out_stride = kRowTile,
@@ -104,7 +117,7 @@ void Multiply(const BitLinear& matrix, IndexRange part, const QuantizedRows& x, 
 void QuantizeInput(const BitLinear& matrix, const float* x, size_t token, const Kernels& kernels,
                    QuantizedRows& to) {
   const size_t cols = matrix.cols;
-  const size_t offset = token * cols;
+  const size_t offset = token * to.stride;
   if (matrix.group_cols == 0) {
     to.factors[token] = kernels.ops.quantize_row(x, to.codes[0] + offset, &to.sums[token], cols);
     return;
@@ -123,7 +136,7 @@ void QuantizeInput(const BitLinear& matrix, const float* x, size_t token, const 
 }
 
 void DecodeRow(const BitLinear& matrix, size_t row, std::span<int8_t> trits, float* out) {
-  UnpackT2R16Row(matrix.packed.data(), matrix.cols, row, trits.data());
+  UnpackRow(matrix.kernels.packing(), matrix.packed.data(), matrix.cols, row, trits.data());
   const size_t group_cols = matrix.group_cols == 0 ? matrix.cols : matrix.group_cols;
   const size_t groups = matrix.cols / group_cols;
   for (size_t group = 0; group < groups; ++group) {

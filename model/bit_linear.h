@@ -19,11 +19,12 @@
 
 namespace tern {
 
-// W[r][c] = trit[r][c] * the scale of r and of c's group. Two bits a weight.
+// W[r][c] = trit[r][c] * the scale of r and of c's group.
 struct BitLinear {
   size_t rows = 0;                    // outputs
   size_t cols = 0;                    // inputs
-  AlignedBuffer<uint8_t> packed;      // T2R16: kernels/packing.h
+  MatrixKernels kernels;              // for the packing that it is in; groups: T2R16
+  AlignedBuffer<uint8_t> packed;      // kernels/packing.h
   float scale = 0;                    // of all rows, unless the next two say otherwise
   AlignedBuffer<float> row_scales;    // [rows]; empty: `scale`
   size_t group_cols = 0;              // columns that share a scale; 0: whole rows
@@ -35,12 +36,20 @@ struct BitLinear {
 };
 
 // Activations of several tokens, one factor each: x = codes / factor, with codes of 8 bits, or of
-// 16 for matrices with groups. Borrowed memory.
+// 22 for matrices with groups. Borrowed memory.
 struct QuantizedRows {
-  int8_t* codes[kWideDigits] = {};  // [tokens, cols] each; of 8 bits, the first alone
+  int8_t* codes[kWideDigits] = {};  // [tokens, stride] each; of 8 bits, the first alone
+  size_t stride = 0;                // CodesStride(columns)
   int32_t* sums = nullptr;          // [tokens], of the codes, or [tokens, cols / group_cols]
   float* factors = nullptr;         // [tokens]
 };
+
+// Bytes from one token's codes to the next: room for the padding that kernels read, and an odd
+// number of cache lines, as at 4096 columns all tokens' codes would share one set of the cache.
+constexpr size_t CodesStride(size_t cols) {
+  const size_t lines = cols / kCacheLineBytes + 1;
+  return (lines | 1) * kCacheLineBytes;
+}
 
 // Tokens and matrix rows multiplied at once: sums of this many, and the weights behind them, stay
 // in the cache of a core.
@@ -57,7 +66,7 @@ struct MultiplyScratch {
 };
 
 // out[t][r] = (or +=) the product, for all `tokens` and for the rows of the matrix in `part`, which
-// begins at a multiple of 16:
+// begins at a multiple of kRowSplit:
 //   float(sum over c of trit[r][c] * codes[t][c]) * (scale / factors[t]), or with groups
 //   (sum over g of group_scale[r][g] * float(sum over c in g of ...)) / factors[t].
 // Sums of codes are exact and groups are added in ascending order, so the result does not depend on

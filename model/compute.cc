@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "kernels/t2r16.h"
 
 namespace tern {
 namespace {
@@ -56,7 +57,8 @@ void Compute::Reserve(size_t rows) {
   const size_t ffn_dim = config_.ffn_dim, width = LargestWidth(config_);
   // No group is smaller than a tile's columns.
   const size_t sums = std::max<size_t>(1, width / kT2R16Cols);
-  codes_ = AlignedBuffer<int8_t>(kInputs * kWideDigits * rows * width);
+  const size_t codes_size = rows * CodesStride(width);  // of one digit of one input
+  codes_ = AlignedBuffer<int8_t>(kInputs * kWideDigits * codes_size);
   code_sums_ = AlignedBuffer<int32_t>(kInputs * rows * sums);
   floats_ = AlignedBuffer<float>(rows * (2 * q_dim + 2 * kv_dim + 2 * ffn_dim + dim + kInputs));
   float* next = floats_.data();
@@ -69,8 +71,8 @@ void Compute::Reserve(size_t rows) {
                   .up = take(ffn_dim),
                   .projected = take(dim)};
   for (size_t i = 0; i < kInputs; ++i) {
-    int8_t* codes = codes_.data() + i * kWideDigits * rows * width;
-    inputs_[i] = {.codes = {codes, codes + rows * width, codes + 2 * rows * width},
+    int8_t* codes = codes_.data() + i * kWideDigits * codes_size;
+    inputs_[i] = {.codes = {codes, codes + codes_size, codes + 2 * codes_size},
                   .sums = code_sums_.data() + i * rows * sums,
                   .factors = take(1)};
   }
@@ -107,7 +109,7 @@ void Lane::PrepareRow(const BitLinear& matrix, const float* x, size_t row, Quant
 void Lane::MultiplyShare(const Projection& projection, const QuantizedRows& x, size_t rows,
                          Output output) {
   const BitLinear& matrix = projection.matrix;
-  Multiply(matrix, Share(matrix.rows, kT2R16Rows), x, rows, kernels_, output,
+  Multiply(matrix, Share(matrix.rows, kRowSplit), x, rows, kernels_, output,
            {scratch_.sums.data(), scratch_.products.data()}, projection.out);
 }
 
@@ -122,18 +124,20 @@ void Lane::Project(const float* from, const NormWeights& norm, size_t rows,
     matrices[inputs++] = &p.matrix;
   }
   const size_t width = matrices[0]->cols;
+  std::array<QuantizedRows, Compute::kInputs> prepared = shared_.inputs_;
+  for (QuantizedRows& rows_of_input : prepared) rows_of_input.stride = CodesStride(width);
   const IndexRange share = Share(rows, 1);
   for (size_t row = share.begin; row < share.end; ++row) {
     const float* normed = Normed(from + row * width, norm, width);
     for (size_t i = 0; i < inputs; ++i) {
-      PrepareRow(*matrices[i], normed, row, shared_.inputs_[i]);
+      PrepareRow(*matrices[i], normed, row, prepared[i]);
     }
   }
   Sync();
   size_t input = 0;
   for (const Projection& p : projections) {
     if (&p.matrix != matrices[input] && !SharesInput(*matrices[input], p.matrix)) ++input;
-    MultiplyShare(p, shared_.inputs_[input], rows, output);
+    MultiplyShare(p, prepared[input], rows, output);
   }
   Sync();
 }
@@ -237,7 +241,7 @@ void Lane::Logits(const float* normed, size_t rows, const EmbeddingTable& head, 
     return;
   }
   // The rows that this thread loaded.
-  const IndexRange share = Share(head.rows, kT2R16Rows);
+  const IndexRange share = Share(head.rows, kRowSplit);
   DotRows(head, share, normed, rows, kernels_.ops, scratch_.normed.data(), logits);
   Sync();
 }

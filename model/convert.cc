@@ -18,7 +18,7 @@
 #include "formats/f16.h"
 #include "formats/gguf_writer.h"
 #include "formats/ternary.h"
-#include "kernels/packing.h"
+#include "kernels/i2s.h"
 #include "model/gguf_config.h"
 #include "model/weights.h"
 

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "formats/ternary.h"
-#include "kernels/packing.h"
+#include "kernels/i2s.h"
 #include "model/gguf_keys.h"
 #include "model/gguf_rotation.h"
 #include "model/weights.h"

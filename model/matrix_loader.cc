@@ -2,8 +2,6 @@
 #include "model/matrix_loader.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -11,6 +9,7 @@
 #include "base/status_macros.h"
 #include "formats/ternary.h"
 #include "kernels/packing.h"
+#include "kernels/t2r16.h"
 
 namespace tern {
 namespace {
@@ -23,12 +22,12 @@ class RowsLoader {
         options_(options),
         matrix_(matrix),
         stored_cols_(ScaleCols(tensor.info.type, matrix.cols)),
-        trits_(kT2R16Rows * matrix.cols),
-        scales_(kT2R16Rows * (matrix.cols / stored_cols_)) {}
+        trits_(kRowSplit * matrix.cols),
+        scales_(kRowSplit * (matrix.cols / stored_cols_)) {}
 
   absl::Status Load(IndexRange rows) {
-    for (size_t row = rows.begin; row < rows.end; row += kT2R16Rows) {
-      TERN_RETURN_IF_ERROR(LoadGroup(row, std::min(row + kT2R16Rows, rows.end)));
+    for (size_t row = rows.begin; row < rows.end; row += kRowSplit) {
+      TERN_RETURN_IF_ERROR(LoadRows(row, std::min(row + kRowSplit, rows.end)));
     }
     return absl::OkStatus();
   }
@@ -44,7 +43,7 @@ class RowsLoader {
     return row - j + (j < half ? 2 * j : 2 * (j - half) + 1);
   }
 
-  absl::Status LoadGroup(size_t begin, size_t end) {
+  absl::Status LoadRows(size_t begin, size_t end) {
     for (size_t row = begin; row < end; ++row) {
       const size_t stored = StoredRow(row), i = row - begin;
       const TernaryRows to = {trits_.data() + i * matrix_.cols,
@@ -56,7 +55,8 @@ class RowsLoader {
       }
       TERN_ASSIGN_OR_RETURN(matrix_.row_scales[row], RowScale(row, to));
     }
-    PackT2R16(trits_.data(), matrix_.cols, begin, end, matrix_.packed.data());
+    PackRows(matrix_.kernels.packing(), trits_.data(), matrix_.cols, begin, end,
+             matrix_.packed.data());
     return absl::OkStatus();
   }
 
@@ -92,15 +92,15 @@ class RowsLoader {
   const MatrixOptions& options_;
   BitLinear& matrix_;
   const size_t stored_cols_;
-  std::vector<int8_t> trits_;  // [16, cols]
-  std::vector<float> scales_;  // [16, stored_groups]
+  std::vector<int8_t> trits_;  // [kRowSplit, cols]
+  std::vector<float> scales_;  // [kRowSplit, stored_groups]
 };
 
 template <typename Body>
 absl::Status ForRows(ThreadPool& pool, size_t rows, Body body) {
   std::vector<absl::Status> statuses(pool.size());
   pool.Run([&](size_t thread) {
-    const IndexRange share = SplitRange(rows, kT2R16Rows, thread, pool.size());
+    const IndexRange share = SplitRange(rows, kRowSplit, thread, pool.size());
     if (share.size() > 0) statuses[thread] = body(share);
   });
   for (const absl::Status& status : statuses) TERN_RETURN_IF_ERROR(status);
@@ -119,25 +119,8 @@ void MergeRowScales(BitLinear& matrix) {
   matrix.row_scales = AlignedBuffer<float>();
 }
 
-// The common case by its own way: I2_S goes from 2-bit codes to 2-bit codes.
-absl::Status RepackI2S(const TensorView& tensor, ThreadPool& pool, BitLinear& matrix) {
-  std::memcpy(&matrix.scale, tensor.data.data() + matrix.rows * matrix.cols / 4, sizeof(float));
-  if (!std::isfinite(matrix.scale)) {
-    return absl::DataLossError(
-        absl::StrCat("found scale ", matrix.scale, ", want a finite number"));
-  }
-  return ForRows(pool, matrix.rows, [&](IndexRange share) {
-    return RepackI2SToT2R16(tensor.data.data(), matrix.cols, share.begin, share.end,
-                            matrix.packed.data());
-  });
-}
-
 absl::Status Load(const TensorView& tensor, const MatrixOptions& options, ThreadPool& pool,
                   BitLinear& matrix) {
-  if (tensor.info.type == TensorType::kI2S && options.group_cols == 0 &&
-      options.interleaved_head_dim == 0 && matrix.cols % kI2SBlockCols == 0) {
-    return RepackI2S(tensor, pool, matrix);
-  }
   matrix.group_cols = options.group_cols;
   if (options.group_cols > 0) {
     const size_t row_groups = (matrix.rows + kT2R16Rows - 1) / kT2R16Rows;
@@ -160,7 +143,9 @@ absl::StatusOr<BitLinear> LoadMatrix(const TensorView& tensor, const MatrixOptio
   BitLinear matrix;
   matrix.rows = tensor.info.rows();
   matrix.cols = tensor.info.cols();
-  matrix.packed = AlignedBuffer<uint8_t>(T2R16Bytes(matrix.rows, matrix.cols));
+  matrix.kernels = options.kernels;
+  matrix.packed =
+      AlignedBuffer<uint8_t>(PackedBytes(matrix.kernels.packing(), matrix.rows, matrix.cols));
   const absl::Status loaded = Load(tensor, options, pool, matrix);
   if (loaded.ok()) return matrix;
   return absl::Status(loaded.code(),

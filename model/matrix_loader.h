@@ -14,6 +14,8 @@
 namespace tern {
 
 struct MatrixOptions {
+  // What will multiply the matrix: for the packing to put it into. With groups, T2R16.
+  MatrixKernels kernels = {};
   // Columns that share a scale in memory, at most as many as in the file; 0: one scale for each
   // row, or for all.
   size_t group_cols = 0;

@@ -12,7 +12,7 @@
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "formats/ternary.h"
-#include "kernels/packing.h"
+#include "kernels/i2s.h"
 
 namespace tern {
 namespace {

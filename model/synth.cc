@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "formats/gguf_writer.h"
-#include "kernels/packing.h"
+#include "kernels/i2s.h"
 #include "model/gguf_config.h"
 #include "model/synth_vocabulary.h"
 #include "model/weights.h"

@@ -54,7 +54,8 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Load(
     const ModelConfig& config, LayerRange range, const TensorSource& source, const Kernels& kernels,
     ThreadPool* pool, const std::function<void(float)>& progress) {
   TERN_RETURN_IF_ERROR(Validate(config));
-  TERN_ASSIGN_OR_RETURN(StageWeights weights, LoadWeights(config, range, source, *pool, progress));
+  TERN_ASSIGN_OR_RETURN(StageWeights weights,
+                        LoadWeights(config, range, source, kernels, *pool, progress));
   return std::unique_ptr<Transformer>(new Transformer(std::unique_ptr<State>(
       new State{config, range, kernels, std::move(weights), Compute(config, kernels, pool)})));
 }

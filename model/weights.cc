@@ -4,15 +4,19 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/cache_directory.h"
 #include "base/status_macros.h"
 #include "formats/dense.h"
 #include "formats/ternary.h"
 #include "kernels/packing.h"
+#include "kernels/t2r16.h"
+#include "kernels/tuner.h"
 #include "model/matrix_loader.h"
 
 namespace tern {
@@ -55,16 +59,17 @@ size_t TableGroupCols(TensorType type, size_t cols) {
 uint64_t LoadedMatrixBytes(uint64_t rows, uint64_t cols, uint64_t group_cols) {
   const uint64_t padded = (rows + kT2R16Rows - 1) / kT2R16Rows * kT2R16Rows;
   const uint64_t scales = group_cols == 0 ? 0 : padded * (cols / group_cols);
-  return T2R16Bytes(rows, cols) + scales * sizeof(float);
+  return PackedBytes(Packing::kT2R16, rows, cols) + scales * sizeof(float);
 }
 
 // Loads one tensor at a time, with all threads.
 class Loader {
  public:
-  Loader(const ModelConfig& config, const TensorSource& source, ThreadPool& pool,
-         uint64_t total_bytes, const std::function<void(float)>& progress)
+  Loader(const ModelConfig& config, const TensorSource& source, const Kernels& kernels,
+         ThreadPool& pool, uint64_t total_bytes, const std::function<void(float)>& progress)
       : config_(config),
         source_(source),
+        kernels_(kernels),
         pool_(pool),
         total_bytes_(total_bytes),
         progress_(progress) {}
@@ -77,12 +82,15 @@ class Loader {
   absl::StatusOr<TensorView> Find(const TensorSpec& want) const;
   absl::StatusOr<BitLinear> Matrix(const TensorSpec& want);
   absl::Status CopyRows(const TensorView& view, EmbeddingTable& table);
+  MatrixKernels KernelsFor(const TensorSpec& matrix, size_t group_cols);
 
   void Done(const TensorSpec& tensor);
 
   const ModelConfig& config_;
   const TensorSource& source_;
+  const Kernels& kernels_;
   ThreadPool& pool_;
+  std::optional<KernelTuner> tuner_;
   const uint64_t total_bytes_;
   const std::function<void(float)>& progress_;
   uint64_t done_bytes_ = 0;
@@ -140,11 +148,22 @@ absl::StatusOr<NormWeights> Loader::Norm(const TensorSpec& want) {
   return norm;
 }
 
+MatrixKernels Loader::KernelsFor(const TensorSpec& matrix, size_t group_cols) {
+  if (group_cols > 0) return BestKernels(Packing::kT2R16, kernels_.isa);
+  if (!kernels_.measure) return kernels_.matrix;
+  if (!tuner_) {
+    const std::string cache = DefaultCacheDirectory();
+    tuner_.emplace(&pool_, cache.empty() ? cache : absl::StrCat(cache, "/kernels"));
+  }
+  return tuner_->Choose(matrix.shape[1], matrix.shape[0]);
+}
+
 absl::StatusOr<BitLinear> Loader::Matrix(const TensorSpec& want) {
   TERN_ASSIGN_OR_RETURN(const TensorView view, Find(want));
   const bool is_rotary =
       absl::EndsWith(want.name, ".attn_q.weight") || absl::EndsWith(want.name, ".attn_k.weight");
   const MatrixOptions options = {
+      .kernels = KernelsFor(want, config_.group_cols),
       .group_cols = config_.group_cols,
       .interleaved_head_dim = config_.interleaved_rope && is_rotary ? config_.head_dim : 0};
   TERN_ASSIGN_OR_RETURN(BitLinear matrix, LoadMatrix(view, options, pool_));
@@ -170,7 +189,7 @@ bool AllFinite(TensorType type, const uint8_t* row, uint64_t cols, std::vector<f
 absl::Status Loader::CopyRows(const TensorView& view, EmbeddingTable& table) {
   std::vector<absl::Status> statuses(pool_.size());
   pool_.Run([&](size_t thread) {
-    const IndexRange share = SplitRange(table.rows, kT2R16Rows, thread, pool_.size());
+    const IndexRange share = SplitRange(table.rows, kRowSplit, thread, pool_.size());
     std::vector<float> floats(table.cols);
     for (size_t row = share.begin; row < share.end; ++row) {
       uint8_t* to = table.dense.data() + row * table.row_bytes;
@@ -193,7 +212,9 @@ absl::StatusOr<EmbeddingTable> Loader::Table(const TensorSpec& want) {
   table.cols = want.shape[0];
   table.rows = want.shape[1];
   if (IsTernary(table.type)) {
-    const MatrixOptions options = {.group_cols = TableGroupCols(table.type, table.cols)};
+    const size_t group_cols = TableGroupCols(table.type, table.cols);
+    const MatrixOptions options = {.kernels = KernelsFor(want, group_cols),
+                                   .group_cols = group_cols};
     TERN_ASSIGN_OR_RETURN(table.ternary, LoadMatrix(view, options, pool_));
     // A tied head multiplies rows that are stored rotated.
     table.ternary.rotated = want.role == TensorRole::kEmbedding
@@ -245,13 +266,14 @@ uint64_t WeightBytes(const ModelConfig& config, LayerRange range) {
 }
 
 absl::StatusOr<StageWeights> LoadWeights(const ModelConfig& config, LayerRange range,
-                                         const TensorSource& source, ThreadPool& pool,
+                                         const TensorSource& source, const Kernels& kernels,
+                                         ThreadPool& pool,
                                          const std::function<void(float)>& progress) {
   if (range.begin >= range.end || range.end > config.layers) {
     return absl::InvalidArgumentError(absl::StrCat("layers: found ", range.begin, " to ", range.end,
                                                    ", want a part of 0 to ", config.layers));
   }
-  Loader loader(config, source, pool, WeightBytes(config, range), progress);
+  Loader loader(config, source, kernels, pool, WeightBytes(config, range), progress);
   StageWeights weights;
   for (uint32_t layer = range.begin; layer < range.end; ++layer) {
     TERN_ASSIGN_OR_RETURN(LayerWeights loaded, loader.Layer(layer));

@@ -36,12 +36,14 @@ uint64_t LoadedBytes(const ModelConfig& config, const TensorSpec& tensor);
 
 // Copies and repacks the weights of `range` with the threads of `pool`, each the rows it will
 // multiply later; calls `progress`, if set, with the share done. Rows of q and k that are stored
-// for interleaved RoPE are put into half-split order. Nothing of `source` is kept.
+// for interleaved RoPE are put into half-split order. Matrices go into the packing that `kernels`
+// wants, or that serves them best by measuring. Nothing of `source` is kept.
 // INVALID_ARGUMENT for a range outside of the model, the source's errors, and DATA_LOSS, naming the
 // tensor, for a type or shape that `config` does not want, for scales that differ within a row
 // where the config has one scale a row, and for numbers that are not finite.
 absl::StatusOr<StageWeights> LoadWeights(const ModelConfig& config, LayerRange range,
-                                         const TensorSource& source, ThreadPool& pool,
+                                         const TensorSource& source, const Kernels& kernels,
+                                         ThreadPool& pool,
                                          const std::function<void(float)>& progress);
 
 }  // namespace tern

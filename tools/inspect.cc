@@ -22,7 +22,7 @@
 #include "base/human_bytes.h"
 #include "base/status_macros.h"
 #include "formats/gguf.h"
-#include "kernels/packing.h"
+#include "kernels/i2s.h"
 #include "model/model_file.h"
 #include "tools/commands.h"
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/cache_directory.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -39,15 +40,6 @@ std::string DefaultName() {
   char host[256] = "worker";
   gethostname(host, sizeof(host) - 1);
   return absl::StrCat(host, ":", getpid());
-}
-
-absl::StatusOr<std::string> DefaultCacheDirectory() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  if (cache != nullptr && cache[0] == '/') return absl::StrCat(cache, "/tern");
-  const char* home = std::getenv("HOME");
-  if (home != nullptr && home[0] == '/') return absl::StrCat(home, "/.cache/tern");
-  return absl::InvalidArgumentError(
-      "cache directory: neither XDG_CACHE_HOME nor HOME is set; give --cache-dir");
 }
 
 // "0-3,6" for {0, 1, 2, 3, 6}; "any" for none.
@@ -196,7 +188,11 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
   TERN_RETURN_IF_ERROR(CheckPlaintext("--coordinator", coordinator, options.insecure));
   TERN_RETURN_IF_ERROR(CheckPlaintext("--listen", listen, options.insecure));
   if (options.cache_directory.empty()) {
-    TERN_ASSIGN_OR_RETURN(impl->options.cache_directory, DefaultCacheDirectory());
+    impl->options.cache_directory = DefaultCacheDirectory();
+    if (impl->options.cache_directory.empty()) {
+      return absl::InvalidArgumentError(
+          "cache directory: neither XDG_CACHE_HOME nor HOME is set; give --cache-dir");
+    }
   }
 
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
@@ -204,6 +200,7 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
   const size_t processors = cpus.empty() ? topology.cores.size() : cpus.size();
   const size_t threads = options.threads == 0 ? processors : options.threads;
   TERN_ASSIGN_OR_RETURN(impl->kernels, ChooseKernels(options.kernel));
+  impl->kernels.measure = !impl->kernels.is_forced;
   TERN_ASSIGN_OR_RETURN(impl->pool, ThreadPool::Create({.threads = threads, .cpus = cpus}));
   const double weights_per_second = MeasureWeightsPerSecond(impl->kernels, *impl->pool);
 
@@ -218,7 +215,7 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
       .protocol = kProtocolVersion,
       .machine = topology.ToString(),
       .cpuset = CpusetName(cpus),
-      .isa = IsaName(impl->kernels.gemv.isa),
+      .isa = IsaName(impl->kernels.isa),
       .threads = static_cast<uint32_t>(threads),
       .memory_bytes = options.memory_bytes == 0 ? topology.memory_bytes : options.memory_bytes,
       .weights_per_second = weights_per_second};

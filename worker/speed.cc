@@ -20,29 +20,30 @@ constexpr auto kMeasureFor = std::chrono::milliseconds(100);
 
 double MeasureWeightsPerSecond(const Kernels& kernels, ThreadPool& pool) {
   using Clock = std::chrono::steady_clock;
-  AlignedBuffer<uint8_t> weights(T2R16Bytes(kRows, kCols));
+  const GemvKernel& gemv = kernels.matrix.one;
+  const auto offset = [&](size_t row) { return PackedBytes(gemv.packing, row, kCols); };
+  AlignedBuffer<uint8_t> weights(offset(kRows));
   AlignedBuffer<int32_t> sums(kRows);
-  AlignedBuffer<int8_t> x(kCols);
+  AlignedBuffer<int8_t> x(PaddedCols(gemv.packing, kCols));
   std::fill(x.begin(), x.end(), int8_t{1});
   const auto rows_of = [&](size_t thread) {
-    return SplitRange(kRows, kT2R16Rows, thread, pool.size());
+    return SplitRange(kRows, kRowSplit, thread, pool.size());
   };
   // Every thread writes its part first, so that the pages lie next to it.
   pool.Run([&](size_t thread) {
     const IndexRange rows = rows_of(thread);
-    constexpr uint8_t kZeros = 0x55;  // four weights of 0; the kernels' speed is the same for all
-    std::memset(weights.data() + T2R16Bytes(rows.begin, kCols), kZeros,
-                T2R16Bytes(rows.size(), kCols));
+    constexpr uint8_t kAny = 0x55;  // the kernels' speed is the same for all weights
+    std::memset(weights.data() + offset(rows.begin), kAny, offset(rows.end) - offset(rows.begin));
   });
   const auto multiply_once = [&] {
     pool.Run([&](size_t thread) {
       const IndexRange rows = rows_of(thread);
-      kernels.gemv.run({.weights = weights.data() + T2R16Bytes(rows.begin, kCols),
-                        .x = x.data(),
-                        .x_sum = static_cast<int32_t>(kCols),
-                        .sums = sums.data() + rows.begin,
-                        .rows = rows.size(),
-                        .cols = kCols});
+      gemv.run({.weights = weights.data() + offset(rows.begin),
+                .x = x.data(),
+                .x_sum = static_cast<int32_t>(kCols),
+                .sums = sums.data() + rows.begin,
+                .rows = rows.size(),
+                .cols = kCols});
     });
   };
   // The fastest pass: whatever else the machine does only makes one slower.

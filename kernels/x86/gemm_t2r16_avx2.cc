@@ -44,7 +44,7 @@ void AddCols(const GemmArgs& args, const uint8_t* weights, const int8_t* x, size
       const __m256i low_codes = _mm256_and_si256(low_rows, low_bits);
       const __m256i high_codes = _mm256_and_si256(high_rows, low_bits);
       for (int t = 0; t < kTokens; ++t) {
-        const __m256i x4 = Broadcast4(x + t * args.cols + col + 4 * j);
+        const __m256i x4 = Broadcast4(x + t * args.x_stride + col + 4 * j);
         sums16[t].low = _mm256_add_epi16(sums16[t].low, _mm256_maddubs_epi16(low_codes, x4));
         sums16[t].high = _mm256_add_epi16(sums16[t].high, _mm256_maddubs_epi16(high_codes, x4));
       }
@@ -70,7 +70,7 @@ void GroupTimesTokens(const GemmArgs& args, const uint8_t* weights, size_t row, 
   for (size_t begin = 0; begin < args.cols; begin += kColsBeforeWidening) {
     const size_t rest = args.cols - begin;
     const size_t end = begin + (rest < kColsBeforeWidening ? rest : kColsBeforeWidening);
-    AddCols<kTokens>(args, weights, args.x + token * args.cols, begin, end, sums);
+    AddCols<kTokens>(args, weights, args.x + token * args.x_stride, begin, end, sums);
   }
   for (int t = 0; t < kTokens; ++t) {
     int32_t* out = args.sums + (token + t) * args.sums_stride + row;

@@ -14,7 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "kernels/packing.h"
+#include "kernels/i2s.h"
 #include "tests/formats/gguf_bytes.h"
 
 namespace tern {

@@ -30,16 +30,19 @@ void CheckAgainstPlain(const GemmKernel& kernel, const TernaryMatrix& w,
                        const std::vector<int8_t>& x) {
   SCOPED_TRACE(::testing::Message() << w.rows << "x" << w.cols << " times " << x.size() / w.cols);
   const size_t tokens = x.size() / w.cols;
-  const size_t padded_rows = (w.rows + 15) / 16 * 16;
+  const size_t padded_rows = RoundUp(w.rows, InfoOf(kernel.packing).tile_rows);
   const size_t stride = padded_rows + 16;
+  const size_t x_stride = PaddedCols(kernel.packing, w.cols) + 8;
   const std::span<const int8_t> rows_of_x(x);
   std::vector<int32_t> x_sums;
   for (size_t t = 0; t < tokens; ++t)
     x_sums.push_back(SumOf(rows_of_x.subspan(t * w.cols, w.cols)));
-  const std::vector<uint8_t> packed = PackT2R16(w);
+  const std::vector<uint8_t> packed = Pack(w, kernel.packing);
+  const std::vector<int8_t> padded = WithPadding(x, w.cols, x_stride);
   std::vector<int32_t> sums(tokens * stride, kUntouched);
   kernel.run({.weights = packed.data(),
-              .x = x.data(),
+              .x = padded.data(),
+              .x_stride = x_stride,
               .x_sums = x_sums.data(),
               .sums = sums.data(),
               .sums_stride = stride,
@@ -48,9 +51,10 @@ void CheckAgainstPlain(const GemmKernel& kernel, const TernaryMatrix& w,
               .tokens = tokens});
   for (size_t t = 0; t < tokens; ++t) {
     const std::span<const int32_t> of_token = std::span(sums).subspan(t * stride, stride);
-    EXPECT_THAT(of_token.first(padded_rows),
+    EXPECT_THAT(of_token.first(w.rows),
                 ElementsAreArray(PlainGemv(w, rows_of_x.subspan(t * w.cols, w.cols))))
         << "token " << t;
+    EXPECT_THAT(of_token.subspan(w.rows, padded_rows - w.rows), Each(0)) << "token " << t;
     EXPECT_THAT(of_token.subspan(padded_rows), Each(kUntouched)) << "token " << t;
   }
 }
@@ -88,9 +92,10 @@ TEST_P(GemmTest, HoldsTheExtremes) {
 
 TEST_P(GemmTest, DoesNothingWithoutTokens) {
   int32_t sum = kUntouched;
-  const std::vector<uint8_t> packed = PackT2R16(ConstantTernary(1, 16, 1));
+  const std::vector<uint8_t> packed = Pack(ConstantTernary(1, 16, 1), GetParam().packing);
   GetParam().run({.weights = packed.data(),
                   .x = nullptr,
+                  .x_stride = 32,
                   .x_sums = nullptr,
                   .sums = &sum,
                   .sums_stride = 16,

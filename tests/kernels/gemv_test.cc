@@ -19,9 +19,13 @@ class GemvTest : public ::testing::TestWithParam<GemvKernel> {
   }
 
   static std::vector<int32_t> Run(const TernaryMatrix& w, const std::vector<int8_t>& x) {
-    const std::vector<uint8_t> packed = PackT2R16(w);
-    std::vector<int32_t> sums((w.rows + 15) / 16 * 16, 12345);
-    GetParam().run({packed.data(), x.data(), SumOf(x), sums.data(), w.rows, w.cols});
+    const GemvKernel& kernel = GetParam();
+    const std::vector<uint8_t> packed = Pack(w, kernel.packing);
+    const std::vector<int8_t> padded = WithPadding(x, w.cols, PaddedCols(kernel.packing, w.cols));
+    std::vector<int32_t> sums(RoundUp(w.rows, InfoOf(kernel.packing).tile_rows), 12345);
+    kernel.run({packed.data(), padded.data(), SumOf(x), sums.data(), w.rows, w.cols});
+    EXPECT_THAT(std::span(sums).subspan(w.rows), ::testing::Each(0)) << "padding rows";
+    sums.resize(w.rows);
     return sums;
   }
 };

@@ -50,8 +50,8 @@ Problem RandomProblem(size_t rows, size_t group_cols, size_t groups, size_t toke
   for (size_t i = 0; i < rows * p.cols; ++i) {
     p.trits.push_back(extreme ? sign : static_cast<int8_t>(rng() % 3) - 1);
   }
-  p.packed.resize(T2R16Bytes(rows, p.cols));
-  PackT2R16(p.trits.data(), p.cols, 0, rows, p.packed.data());
+  p.packed.resize(PackedBytes(Packing::kT2R16, rows, p.cols));
+  PackRows(Packing::kT2R16, p.trits.data(), p.cols, 0, rows, p.packed.data());
   for (size_t i = 0; i < p.padded_rows() * groups; ++i) {
     p.scales.push_back(static_cast<float>(rng() % 4096) / 65536);
   }
@@ -80,6 +80,7 @@ void ExpectExact(const GroupGemmKernel& kernel, const Problem& p) {
   kernel.run({p.packed.data(),
               p.scales.data(),
               {p.x[0].data(), p.x[1].data(), p.x[2].data()},
+              p.cols,
               p.sums.data(),
               out.data(),
               stride,
@@ -119,28 +120,6 @@ TEST(GroupGemmTest, HoldsTheLargestSums) {
     std::mt19937_64 rng(7);
     for (int round = 0; round < 8; ++round) {
       ExpectExact(kernel, RandomProblem(32, 256, 2, 3, true, rng));
-    }
-  }
-}
-
-TEST(PackT2R16Test, UnpacksWhatItPacked) {
-  std::mt19937_64 rng(16);
-  for (const size_t rows : {1, 15, 16, 17, 50}) {
-    const size_t cols = 48;
-    std::vector<int8_t> trits(rows * cols);
-    for (int8_t& trit : trits) trit = static_cast<int8_t>(rng() % 3) - 1;
-    std::vector<uint8_t> packed(T2R16Bytes(rows, cols));
-    PackT2R16(trits.data(), cols, 0, rows, packed.data());
-    for (size_t row = 0; row < rows; ++row) {
-      std::vector<int8_t> unpacked(cols);
-      UnpackT2R16Row(packed.data(), cols, row, unpacked.data());
-      EXPECT_TRUE(std::equal(unpacked.begin(), unpacked.end(),
-                             trits.begin() + static_cast<ptrdiff_t>(row * cols)));
-    }
-    std::vector<int8_t> padding(cols, 1);
-    if (rows % kT2R16Rows != 0) {
-      UnpackT2R16Row(packed.data(), cols, rows, padding.data());
-      EXPECT_EQ(padding, std::vector<int8_t>(cols, 0));
     }
   }
 }

@@ -4,132 +4,126 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <string>
 #include <vector>
 
-#include "absl/strings/escaping.h"
-#include "base/sha256.h"
+#include "kernels/b3r16.h"
 #include "tests/kernels/ternary.h"
 
 namespace tern {
 namespace {
 
 using ::testing::Each;
-using ::testing::HasSubstr;
 
-std::vector<uint8_t> PackedI2S(const std::vector<int8_t>& trits) {
-  std::vector<uint8_t> packed(trits.size() / 4);
-  PackI2S(trits, packed);
+// T2R16 straight from its definition in kernels/t2r16.h, one trit at a time.
+std::vector<uint8_t> DefineT2R16(const TernaryMatrix& w) {
+  std::vector<uint8_t> packed(PackedBytes(Packing::kT2R16, w.rows, w.cols), 0);
+  for (size_t row = 0; row < RoundUp(w.rows, 16); ++row) {
+    for (size_t col = 0; col < w.cols; ++col) {
+      const int trit = row < w.rows ? w.trits[row * w.cols + col] : 0;
+      const size_t tile = row / 16 * (w.cols / 16) + col / 16;
+      const size_t byte = tile * 64 + row % 16 * 4 + col % 4;
+      packed[byte] |= static_cast<uint8_t>((trit + 1) << (col % 16 / 4 * 2));
+    }
+  }
   return packed;
 }
 
-std::string Hex(std::span<const uint8_t> bytes) {
-  const std::string text(bytes.begin(), bytes.end());
-  return absl::BytesToHexString(text);
-}
-
-// One block, as bitnet.cpp's converter writes it.
-TEST(PackingTest, PacksTheWorkedBlock) {
-  std::vector<int8_t> trits;
-  for (char c : std::string("+0-00+----0+--++----+0+----+0++++0++00--++--0+-++--+0+-0-0+0000-"
-                            "0--++000+-0-000-+-0-0000-+++--00+-+0-----++++00-+0-0000-+++-+-0+")) {
-    trits.push_back(c == '+' ? 1 : c == '-' ? -1 : 0);
+// B3R16 from its definition in kernels/b3r16.h, one byte at a time.
+std::vector<uint8_t> DefineB3R16(const TernaryMatrix& w) {
+  std::vector<uint8_t> packed(PackedBytes(Packing::kB3R16, w.rows, w.cols), 0);
+  const size_t tiles = RoundUp(w.cols, 20) / 20;
+  for (size_t i = 0; i < packed.size(); ++i) {
+    const size_t row = i / 64 / tiles * 16 + i % 64 / 4;
+    int d[5];
+    for (size_t j = 0; j < 5; ++j) {
+      const size_t col = i / 64 % tiles * 20 + 4 * j + i % 4;
+      d[j] = col >= w.cols ? 0 : row >= w.rows ? 1 : w.trits[row * w.cols + col] + 1;
+    }
+    const int sum = d[0] + 3 * d[1] + 9 * d[2] + 27 * d[3];
+    packed[i] =
+        static_cast<uint8_t>(sum < 64 ? 64 * d[4] + sum : 193 + (sum - 64) + 21 * (2 - d[4]));
   }
-  EXPECT_EQ(trits, ExampleTrits(128, 1));
-  EXPECT_EQ(Hex(PackedI2S(trits)),
-            "a65022695894040428224682162585a02a01042195658514021a2a9852909586");
+  return packed;
 }
 
-// 2 rows of 256 columns; the digest is of the tensor as it lies in a file, scale 0.0425 and all.
-TEST(PackingTest, PacksTheWorkedTensor) {
-  std::vector<uint8_t> bytes = PackedI2S(ExampleTrits(512, 7));
-  EXPECT_EQ(Hex(bytes),
-            "5aa98116998415958aa68a5a9689a24866aa54910aaa220844a040198a8a8a52"
-            "6604844410891a55586a920154a9094211564aa40059692200655a241a24821a"
-            "5886920449a5855401481989608902006840848844628622525181552185096160"
-            "611440650551a568994a16641922605209a2a5514952462254866a48024161");
-  const std::vector<uint8_t> scale = {0x7b, 0x14, 0x2e, 0x3d};
-  bytes.insert(bytes.end(), scale.begin(), scale.end());
-  bytes.resize(512 / 4 + kI2STailBytes);
-  EXPECT_EQ(Sha256Hex(bytes), "738c9e8f810eb41b80f485d2e4a0cb9a62d8abfad1951177a671ab95247fe9d0");
-}
+class PackingTest : public ::testing::TestWithParam<PackingInfo> {
+ protected:
+  Packing packing() const { return GetParam().packing; }
+};
 
-TEST(PackingTest, PacksConstants) {
-  EXPECT_THAT(PackedI2S(std::vector<int8_t>(256, 0)), Each(0x55));
-  EXPECT_THAT(PackedI2S(std::vector<int8_t>(256, 1)), Each(0xaa));
-  EXPECT_THAT(PackedI2S(std::vector<int8_t>(256, -1)), Each(0x00));
-}
-
-TEST(PackingTest, UnpackReversesPack) {
+TEST_P(PackingTest, UnpackReversesPackForEveryShape) {
   std::mt19937 rng(1);
-  const std::vector<int8_t> trits = RandomTernary(7, 384, rng).trits;
-  std::vector<int8_t> unpacked(trits.size(), 99);
-  ASSERT_TRUE(UnpackI2S(PackedI2S(trits), unpacked).ok());
-  EXPECT_EQ(unpacked, trits);
-}
-
-// Each of the four fields of a byte, at both ends of the data and between.
-TEST(PackingTest, RefusesCode3AndNamesTheByte) {
-  const std::vector<uint8_t> good = PackedI2S(std::vector<int8_t>(20 * 256, 1));
-  for (size_t byte : {size_t{0}, size_t{31}, size_t{700}, good.size() - 1}) {
-    for (int field = 0; field < 4; ++field) {
-      std::vector<uint8_t> bad = good;
-      bad[byte] |= static_cast<uint8_t>(3 << 2 * field);
-      const std::string where = "I2_S byte " + std::to_string(byte) + ":";
-
-      std::vector<int8_t> trits(bad.size() * 4);
-      const absl::Status unpacked = UnpackI2S(bad, trits);
-      EXPECT_EQ(unpacked.code(), absl::StatusCode::kDataLoss);
-      EXPECT_THAT(std::string(unpacked.message()), HasSubstr(where));
-
-      std::vector<uint8_t> t2r16(T2R16Bytes(20, 256));
-      const absl::Status repacked = RepackI2SToT2R16(bad.data(), 256, 0, 20, t2r16.data());
-      EXPECT_EQ(repacked.code(), absl::StatusCode::kDataLoss);
-      EXPECT_THAT(std::string(repacked.message()), HasSubstr(where));
+  for (size_t rows : {1, 2, 15, 16, 17, 31, 32, 50}) {
+    for (size_t cols : {16, 32, 48, 64, 80, 96, 128, 640}) {
+      const TernaryMatrix w = RandomTernary(rows, cols, rng);
+      const std::vector<uint8_t> packed = Pack(w, packing());
+      std::vector<int8_t> row(cols);
+      for (size_t r = 0; r < rows; ++r) {
+        UnpackRow(packing(), packed.data(), cols, r, row.data());
+        EXPECT_THAT(row, ::testing::ElementsAreArray(w.trits.data() + r * cols, cols));
+      }
+      for (size_t r = rows; r < RoundUp(rows, GetParam().tile_rows); ++r) {
+        UnpackRow(packing(), packed.data(), cols, r, row.data());
+        EXPECT_THAT(row, Each(0)) << "padding row " << r << " of " << rows << "x" << cols;
+      }
     }
   }
 }
 
-// The example of docs/kernels.md.
-TEST(PackingTest, RepacksTheDocumentedTile) {
+// As threads share it: any order, and nothing outside of the given rows is touched.
+TEST_P(PackingTest, PackByPartsEqualsTheWhole) {
+  std::mt19937 rng(3);
+  const TernaryMatrix w = RandomTernary(85, 256, rng);
+  std::vector<uint8_t> packed(PackedBytes(packing(), 85, 256), 0xff);
+  const auto pack = [&](size_t begin, size_t end) {
+    PackRows(packing(), w.trits.data() + begin * w.cols, w.cols, begin, end, packed.data());
+  };
+  const size_t first = PackedBytes(packing(), kRowSplit, 256);
+  pack(kRowSplit, 2 * kRowSplit);
+  EXPECT_THAT(std::span(packed).first(first), Each(0xff));
+  EXPECT_THAT(std::span(packed).subspan(2 * first), Each(0xff));
+  pack(2 * kRowSplit, 85);
+  pack(0, kRowSplit);
+  EXPECT_EQ(packed, Pack(w, packing()));
+}
+
+TEST_P(PackingTest, NamesAndTiles) {
+  EXPECT_EQ(&InfoOf(packing()), &Packings()[static_cast<size_t>(packing())]);
+  EXPECT_EQ(kRowSplit % GetParam().tile_rows, 0u);
+  EXPECT_EQ(PackedBytes(packing(), 1, 1), GetParam().tile_bytes);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PackingTest,
+                         ::testing::ValuesIn(Packings().begin(), Packings().end()),
+                         [](const auto& test) { return test.param.name; });
+
+TEST(PackingsTest, AreTheirDefinitions) {
+  std::mt19937 rng(2);
+  for (size_t rows : {1, 16, 17, 50}) {
+    for (size_t cols : {16, 128, 160, 640}) {
+      const TernaryMatrix w = RandomTernary(rows, cols, rng);
+      EXPECT_EQ(Pack(w, Packing::kT2R16), DefineT2R16(w)) << rows << "x" << cols;
+      EXPECT_EQ(Pack(w, Packing::kB3R16), DefineB3R16(w)) << rows << "x" << cols;
+    }
+  }
+}
+
+// The examples of docs/kernels.md.
+TEST(PackingsTest, AreAsDocumented) {
   TernaryMatrix w = ConstantTernary(1, 128, 0);
-  w.trits[0] = 1;   // tile 0, byte 0, bits 0..1
-  w.trits[5] = -1;  // tile 0, byte 1, bits 2..3
-  w.trits[31] = 1;  // tile 1, byte 3, bits 6..7
-  std::vector<uint8_t> t2r16(T2R16Bytes(1, 128));
-  ASSERT_TRUE(RepackI2SToT2R16(PackedI2S(w.trits).data(), 128, 0, 1, t2r16.data()).ok());
+  w.trits[0] = 1;
+  w.trits[5] = -1;
+  w.trits[31] = 1;
+  const std::vector<uint8_t> t2r16 = Pack(w, Packing::kT2R16);
   EXPECT_EQ(t2r16[0], 0x56);
   EXPECT_EQ(t2r16[1], 0x51);
   EXPECT_EQ(t2r16[2], 0x55);
   EXPECT_EQ(t2r16[64 + 3], 0x95);
-}
-
-TEST(PackingTest, RepackEqualsTheDefinition) {
-  std::mt19937 rng(2);
-  for (size_t rows : {1, 2, 15, 16, 17, 31, 32, 50}) {
-    for (size_t cols : {128, 256, 640}) {
-      const TernaryMatrix w = RandomTernary(rows, cols, rng);
-      std::vector<uint8_t> t2r16(T2R16Bytes(rows, cols), 0xff);
-      ASSERT_TRUE(RepackI2SToT2R16(PackedI2S(w.trits).data(), cols, 0, rows, t2r16.data()).ok());
-      EXPECT_EQ(t2r16, PackT2R16(w)) << rows << "x" << cols;
-    }
-  }
-}
-
-// As threads share it: any order, and nothing outside the given rows is touched.
-TEST(PackingTest, RepackBySlicesEqualsTheWhole) {
-  std::mt19937 rng(3);
-  const TernaryMatrix w = RandomTernary(53, 256, rng);
-  const std::vector<uint8_t> i2s = PackedI2S(w.trits);
-  std::vector<uint8_t> t2r16(T2R16Bytes(53, 256), 0xff);
-  const size_t group_bytes = T2R16Bytes(16, 256);
-
-  ASSERT_TRUE(RepackI2SToT2R16(i2s.data(), 256, 16, 32, t2r16.data()).ok());
-  EXPECT_THAT(std::span(t2r16).first(group_bytes), Each(0xff));
-  EXPECT_THAT(std::span(t2r16).subspan(2 * group_bytes), Each(0xff));
-  ASSERT_TRUE(RepackI2SToT2R16(i2s.data(), 256, 32, 53, t2r16.data()).ok());
-  ASSERT_TRUE(RepackI2SToT2R16(i2s.data(), 256, 0, 16, t2r16.data()).ok());
-  EXPECT_EQ(t2r16, PackT2R16(w));
+  const std::vector<uint8_t> b3r16 = Pack(w, Packing::kB3R16);
+  EXPECT_EQ(b3r16[0], 64 + 2 + 3 + 9 + 27);
+  EXPECT_EQ(b3r16[1], 64 + 1 + 0 + 9 + 27);
+  EXPECT_EQ(b3r16[2], 64 + 1 + 3 + 9 + 27);
+  EXPECT_EQ(b3r16[64 + 3], 64 + 1 + 3 + 2 * 9 + 27);
 }
 
 }  // namespace

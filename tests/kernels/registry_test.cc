@@ -28,36 +28,56 @@ TEST_F(RegistryTest, NamesAreUniqueAndEndInTheInstructionSet) {
   };
   for (const GemvKernel& kernel : GemvKernels()) check(kernel.name, kernel.isa);
   for (const GemmKernel& kernel : GemmKernels()) check(kernel.name, kernel.isa);
+  for (const GroupGemmKernel& kernel : GroupGemmKernels()) check(kernel.name, kernel.isa);
   for (const VectorOps& ops : VectorOpsTable()) check(ops.name, ops.isa);
 }
 
-TEST_F(RegistryTest, ChoosesTheFirstThatThisCpuRuns) {
+TEST_F(RegistryTest, ChoosesTheBestThatThisCpuRuns) {
   const absl::StatusOr<Kernels> kernels = ChooseKernels();
   ASSERT_TRUE(kernels.ok()) << kernels.status();
-  EXPECT_TRUE(CpuSupports(kernels->gemv.isa));
-  for (const GemvKernel& better : GemvKernels()) {
-    if (better.isa == kernels->gemv.isa) break;
-    EXPECT_FALSE(CpuSupports(better.isa)) << better.name;
+  EXPECT_TRUE(CpuSupports(kernels->isa));
+  EXPECT_FALSE(kernels->is_forced);
+  for (const Isa better : Isas()) {
+    if (better == kernels->isa) break;
+    EXPECT_FALSE(CpuSupports(better)) << IsaName(better);
   }
 }
 
 TEST_F(RegistryTest, TakesTheNamedInstructionSet) {
-  for (const GemvKernel& kernel : GemvKernels()) {
-    const absl::StatusOr<Kernels> kernels = ChooseKernels(IsaName(kernel.isa));
-    if (CpuSupports(kernel.isa)) {
+  for (const Isa isa : Isas()) {
+    const absl::StatusOr<Kernels> kernels = ChooseKernels(IsaName(isa));
+    if (CpuSupports(isa)) {
       ASSERT_TRUE(kernels.ok()) << kernels.status();
-      EXPECT_EQ(kernels->gemv.isa, kernel.isa);
-      EXPECT_EQ(kernels->gemm.isa, kernel.isa);
-      EXPECT_EQ(kernels->ops.isa, kernel.isa);
+      EXPECT_EQ(kernels->isa, isa);
+      EXPECT_TRUE(kernels->is_forced);
+      EXPECT_LE(kernels->matrix.one.isa, isa);
+      EXPECT_LE(kernels->matrix.few.isa, isa);
+      EXPECT_LE(kernels->matrix.many.isa, isa);
+      EXPECT_LE(kernels->group_gemm.isa, isa);
+      EXPECT_LE(kernels->ops.isa, isa);
     } else {
       EXPECT_EQ(kernels.status().code(), absl::StatusCode::kFailedPrecondition);
     }
   }
 }
 
+TEST_F(RegistryTest, TakesTheNamedPacking) {
+  for (const PackingInfo& info : Packings()) {
+    for (const Isa isa : {Isa::kPortable, ChooseKernels()->isa}) {
+      const std::string names = std::string(IsaName(isa)) + "," + info.name;
+      const absl::StatusOr<Kernels> kernels = ChooseKernels(names);
+      ASSERT_TRUE(kernels.ok()) << kernels.status();
+      EXPECT_EQ(kernels->matrix.one.packing, info.packing) << names;
+      EXPECT_EQ(kernels->matrix.few.packing, info.packing) << names;
+      EXPECT_EQ(kernels->matrix.many.packing, info.packing) << names;
+      EXPECT_EQ(kernels->isa, isa) << names;
+    }
+  }
+}
+
 TEST_F(RegistryTest, TheEnvironmentChoosesUnlessAskedOtherwise) {
   setenv("TERN_KERNEL", "portable", 1);
-  EXPECT_EQ(ChooseKernels()->gemv.isa, Isa::kPortable);
+  EXPECT_EQ(ChooseKernels()->isa, Isa::kPortable);
   setenv("TERN_KERNEL", "abacus", 1);
   EXPECT_FALSE(ChooseKernels().ok());
   EXPECT_EQ(ChooseKernels("portable")->ops.isa, Isa::kPortable);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Test support: ternary matrices, their T2R16 bytes by definition, and products by plain sums.
+// Test support: ternary matrices, their packed by the library, and products by plain sums.
 #ifndef TERN_TESTS_KERNELS_TERNARY_H_
 #define TERN_TESTS_KERNELS_TERNARY_H_
 
@@ -62,28 +62,26 @@ inline std::vector<int8_t> ExampleTrits(size_t count, uint32_t seed) {
   return trits;
 }
 
-// T2R16 straight from its definition in kernels/t2r16.h, one trit at a time.
-inline std::vector<uint8_t> PackT2R16(const TernaryMatrix& w) {
-  std::vector<uint8_t> packed(T2R16Bytes(w.rows, w.cols), 0);
-  const size_t padded_rows = (w.rows + 15) / 16 * 16;
-  for (size_t row = 0; row < padded_rows; ++row) {
-    for (size_t col = 0; col < w.cols; ++col) {
-      const int trit = row < w.rows ? w.trits[row * w.cols + col] : 0;
-      const size_t tile = row / 16 * (w.cols / 16) + col / 16;
-      const size_t byte = tile * 64 + row % 16 * 4 + col % 4;
-      packed[byte] |= static_cast<uint8_t>((trit + 1) << (col % 16 / 4 * 2));
-    }
-  }
+inline std::vector<uint8_t> Pack(const TernaryMatrix& w, Packing packing) {
+  std::vector<uint8_t> packed(PackedBytes(packing, w.rows, w.cols));
+  PackRows(packing, w.trits.data(), w.cols, 0, w.rows, packed.data());
   return packed;
+}
+
+// Copies rows of x, [tokens, cols], to rows that have a packing's padding, with rubbish in it.
+inline std::vector<int8_t> WithPadding(std::span<const int8_t> x, size_t cols, size_t stride) {
+  std::vector<int8_t> padded(x.size() / cols * stride, 77);
+  for (size_t i = 0; i < x.size(); ++i) padded[i / cols * stride + i % cols] = x[i];
+  return padded;
 }
 
 inline int32_t SumOf(std::span<const int8_t> x) {
   return std::accumulate(x.begin(), x.end(), int32_t{0});
 }
 
-// [rows rounded up to 16]; 64-bit sums, so that an overflow would show.
+// [rows]; 64-bit sums, so that an overflow would show.
 inline std::vector<int32_t> PlainGemv(const TernaryMatrix& w, std::span<const int8_t> x) {
-  std::vector<int32_t> sums((w.rows + 15) / 16 * 16, 0);
+  std::vector<int32_t> sums(w.rows, 0);
   for (size_t row = 0; row < w.rows; ++row) {
     int64_t sum = 0;
     for (size_t col = 0; col < w.cols; ++col) sum += w.trits[row * w.cols + col] * x[col];

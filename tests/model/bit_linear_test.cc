@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <string>
+#include <vector>
+
+#include "tests/support/kernel_names.h"
 
 namespace tern {
 namespace {
@@ -11,61 +15,70 @@ namespace {
 struct Problem {
   size_t rows, cols, tokens;
   std::vector<int8_t> trits;  // [rows, cols]
-  std::vector<int8_t> codes;  // [tokens, cols]
+  std::vector<int8_t> codes;  // [tokens, CodesStride]
   std::vector<int32_t> sums;
   std::vector<float> factors;
   BitLinear matrix;
 
-  QuantizedRows x() { return {{codes.data(), nullptr, nullptr}, sums.data(), factors.data()}; }
+  QuantizedRows x() {
+    return {{codes.data(), nullptr, nullptr}, CodesStride(cols), sums.data(), factors.data()};
+  }
 
   float Want(size_t token, size_t row) const {
     int32_t sum = 0;
-    for (size_t c = 0; c < cols; ++c) sum += trits[row * cols + c] * codes[token * cols + c];
+    for (size_t c = 0; c < cols; ++c) {
+      sum += trits[row * cols + c] * codes[token * CodesStride(cols) + c];
+    }
     return static_cast<float>(sum) * (matrix.scale / factors[token]);
   }
 };
 
-Problem RandomProblem(size_t rows, size_t cols, size_t tokens, uint64_t seed) {
+Problem RandomProblem(const MatrixKernels& kernels, size_t rows, size_t cols, size_t tokens,
+                      uint64_t seed) {
   std::mt19937_64 rng(seed);
   Problem p{rows, cols, tokens, {}, {}, {}, {}, {}};
   for (size_t i = 0; i < rows * cols; ++i) p.trits.push_back(static_cast<int8_t>(rng() % 3) - 1);
   for (size_t t = 0; t < tokens; ++t) {
     p.sums.push_back(0);
     p.factors.push_back(1 + static_cast<float>(rng() % 1000) / 7);
+    p.codes.resize((t + 1) * CodesStride(cols), 99);
     for (size_t c = 0; c < cols; ++c) {
-      p.codes.push_back(static_cast<int8_t>(static_cast<int>(rng() % 255) - 127));
-      p.sums.back() += p.codes.back();
+      const auto code = static_cast<int8_t>(static_cast<int>(rng() % 255) - 127);
+      p.codes[t * CodesStride(cols) + c] = code;
+      p.sums.back() += code;
     }
   }
-  std::vector<uint8_t> packed(rows * cols / 4);
-  PackI2S(p.trits, packed);
   p.matrix.rows = rows;
   p.matrix.cols = cols;
   p.matrix.scale = 0.37f;
-  p.matrix.packed = AlignedBuffer<uint8_t>(T2R16Bytes(rows, cols));
-  EXPECT_TRUE(RepackI2SToT2R16(packed.data(), cols, 0, rows, p.matrix.packed.data()).ok());
+  p.matrix.kernels = kernels;
+  p.matrix.packed = AlignedBuffer<uint8_t>(PackedBytes(kernels.packing(), rows, cols));
+  PackRows(kernels.packing(), p.trits.data(), cols, 0, rows, p.matrix.packed.data());
   return p;
 }
 
 // Shapes on both sides of the tiles. Equal, not near: the integer sum is exact and the scaling is
 // one fixed expression.
 TEST(BitLinearTest, IsTheScaledIntegerSum) {
-  const Kernels kernels = ChooseKernels().value();
   std::vector<int32_t> sums(kSumsTile);
   const MultiplyScratch scratch = {sums.data(), nullptr};
-  for (const size_t rows : {16, 48, 256, 272, 528}) {
-    for (const size_t tokens : {1, 2, 63, 64, 65, 130}) {
-      Problem p = RandomProblem(rows, 256, tokens, rows + tokens);
-      std::vector<float> out(tokens * rows, -1), added(tokens * rows, 0.25f);
-      for (size_t part = 0; part < 3; ++part) {
-        const IndexRange range = SplitRange(rows, kT2R16Rows, part, 3);
-        Multiply(p.matrix, range, p.x(), tokens, kernels, Output::kStore, scratch, out.data());
-        Multiply(p.matrix, range, p.x(), tokens, kernels, Output::kAdd, scratch, added.data());
-      }
-      for (size_t t = 0; t < tokens; ++t) {
-        for (size_t r = 0; r < rows; ++r) {
-          ASSERT_EQ(out[t * rows + r], p.Want(t, r)) << rows << " rows, " << tokens << " tokens";
-          ASSERT_EQ(added[t * rows + r], 0.25f + p.Want(t, r));
+  for (const std::string& name : KernelNames()) {
+    const Kernels kernels = ChooseKernels(name).value();
+    for (const size_t rows : {16, 48, 256, 272, 528}) {
+      for (const size_t tokens : {1, 2, 63, 64, 65, 130}) {
+        SCOPED_TRACE(::testing::Message() << name << ", " << rows << " rows, " << tokens);
+        Problem p = RandomProblem(kernels.matrix, rows, 256, tokens, rows + tokens);
+        std::vector<float> out(tokens * rows, -1), added(tokens * rows, 0.25f);
+        for (size_t part = 0; part < 3; ++part) {
+          const IndexRange range = SplitRange(rows, kRowSplit, part, 3);
+          Multiply(p.matrix, range, p.x(), tokens, kernels, Output::kStore, scratch, out.data());
+          Multiply(p.matrix, range, p.x(), tokens, kernels, Output::kAdd, scratch, added.data());
+        }
+        for (size_t t = 0; t < tokens; ++t) {
+          for (size_t r = 0; r < rows; ++r) {
+            ASSERT_EQ(out[t * rows + r], p.Want(t, r));
+            ASSERT_EQ(added[t * rows + r], 0.25f + p.Want(t, r));
+          }
         }
       }
     }

@@ -15,7 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "formats/gguf.h"
 #include "formats/gguf_writer.h"
-#include "kernels/packing.h"
+#include "kernels/i2s.h"
 #include "model/synth.h"
 
 namespace tern {

@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "formats/gguf.h"
-#include "kernels/packing.h"
+#include "kernels/i2s.h"
 #include "model/gguf_config.h"
 #include "text/tokenizer.h"
 

@@ -6,7 +6,7 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
-#include "kernels/packing.h"
+#include "kernels/i2s.h"
 #include "kernels/registry.h"
 #include "model/weights.h"
 

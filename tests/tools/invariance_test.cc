@@ -13,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernels/cpu.h"
+#include "tests/support/kernel_names.h"
 #include "tests/support/recorder.h"
 #include "tests/support/tiny_model.h"
 #include "tools/local_cluster.h"
@@ -186,22 +187,20 @@ TEST_P(InvarianceTest, Batches) {
 }
 
 TEST_P(InvarianceTest, Kernels) {
-  for (const VectorOps& ops : VectorOpsTable()) {
-    if (!CpuSupports(ops.isa)) continue;
-    SCOPED_TRACE(IsaName(ops.isa));
+  for (const std::string& name : KernelNames()) {
+    SCOPED_TRACE(name);
     LocalClusterOptions options = OneOfAll();
-    options.isa = IsaName(ops.isa);
+    options.isa = name;
     ExpectSame({.cluster = options});
   }
 }
 
 TEST_P(InvarianceTest, SeveralAtOnce) {
-  for (const VectorOps& ops : VectorOpsTable()) {
-    if (!CpuSupports(ops.isa)) continue;
+  for (const std::string& name : KernelNames()) {
     for (const uint32_t stages : {2, 5}) {
-      SCOPED_TRACE(::testing::Message() << IsaName(ops.isa) << ", " << stages << " workers");
+      SCOPED_TRACE(::testing::Message() << name << ", " << stages << " workers");
       LocalClusterOptions options = OneOfAll();
-      options.isa = IsaName(ops.isa);
+      options.isa = name;
       options.stages = stages;
       options.threads = 2;
       options.prefill_chunk = 5;

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/tuner.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace tern {
+namespace {
+
+// More than caches hold, so that weights come from memory as they do in a model.
+constexpr size_t kColdBytes = 96u << 20;
+constexpr int kRepeats = 5;
+constexpr size_t kTokens[] = {1, 8, 64};  // one, few, many
+constexpr uint8_t kZeros = 0x55;          // four weights of 0 in T2R16; speed does not depend on it
+
+// This very program: another build may have other kernels.
+std::string BuildName() {
+  struct stat file = {};
+  if (stat("/proc/self/exe", &file) != 0) return "unknown";
+  return absl::StrCat(file.st_size, ".", file.st_mtim.tv_sec, ".", file.st_mtim.tv_nsec);
+}
+
+// The least time of a few runs: whatever else the machine does only makes one longer.
+double LeastSeconds(const std::function<void()>& run) {
+  double least = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < kRepeats; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    run();
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    least = std::min(least, seconds.count());
+  }
+  return least;
+}
+
+// Kernels of a packing that are worth measuring: all that this CPU runs, but portable ones only if
+// there are no others.
+template <typename Kernel>
+std::vector<Kernel> Candidates(std::span<const Kernel> table, Packing packing) {
+  std::vector<Kernel> candidates;
+  for (const Kernel& kernel : table) {
+    if (kernel.packing != packing || !CpuSupports(kernel.isa)) continue;
+    if (kernel.isa == Isa::kPortable && !candidates.empty()) continue;
+    candidates.push_back(kernel);
+  }
+  return candidates;
+}
+
+// What products are measured with. Activations are zeros: speed does not depend on them.
+struct Operands {
+  static Operands Create(Packing packing, size_t rows, size_t cols) {
+    const size_t stride = RoundUp(PaddedCols(packing, cols), kCacheLineBytes);
+    const size_t padded_rows = RoundUp(rows, kRowSplit);
+    return {rows,
+            cols,
+            stride,
+            AlignedBuffer<int8_t>::Zeroed(kTokens[2] * stride),
+            AlignedBuffer<int32_t>::Zeroed(kTokens[2]),
+            AlignedBuffer<int32_t>::Zeroed(kTokens[2] * padded_rows)};
+  }
+
+  void Run(const GemvKernel& kernel, const uint8_t* weights, IndexRange part, size_t /*tokens*/) {
+    kernel.run({.weights = weights + PackedBytes(kernel.packing, part.begin, cols),
+                .x = x.data(),
+                .x_sum = 0,
+                .sums = sums.data() + part.begin,
+                .rows = part.size(),
+                .cols = cols});
+  }
+
+  void Run(const GemmKernel& kernel, const uint8_t* weights, IndexRange part, size_t tokens) {
+    kernel.run({.weights = weights + PackedBytes(kernel.packing, part.begin, cols),
+                .x = x.data(),
+                .x_stride = x_stride,
+                .x_sums = x_sums.data(),
+                .sums = sums.data() + part.begin,
+                .sums_stride = RoundUp(rows, kRowSplit),
+                .rows = part.size(),
+                .cols = cols,
+                .tokens = tokens});
+  }
+
+  size_t rows;
+  size_t cols;
+  size_t x_stride;
+  AlignedBuffer<int8_t> x;
+  AlignedBuffer<int32_t> x_sums;
+  AlignedBuffer<int32_t> sums;
+};
+
+// The fastest of `candidates` for so many tokens, and its time for one of `copies` matrices that
+// lie one after the other.
+template <typename Kernel>
+std::pair<Kernel, double> Fastest(const std::vector<Kernel>& candidates, ThreadPool& pool,
+                                  const uint8_t* weights, size_t copies, size_t tokens,
+                                  Operands& operands) {
+  std::pair<Kernel, double> best = {candidates.front(), std::numeric_limits<double>::infinity()};
+  for (const Kernel& kernel : candidates) {
+    const size_t bytes = PackedBytes(kernel.packing, operands.rows, operands.cols);
+    const double seconds = LeastSeconds([&] {
+      pool.Run([&](size_t thread) {
+        const IndexRange part = SplitRange(operands.rows, kRowSplit, thread, pool.size());
+        for (size_t copy = 0; copy < copies && part.size() > 0; ++copy) {
+          operands.Run(kernel, weights + copy * bytes, part, tokens);
+        }
+      });
+    });
+    if (seconds < best.second * copies) best = {kernel, seconds / static_cast<double>(copies)};
+  }
+  return best;
+}
+
+template <typename Kernel>
+std::optional<Kernel> FindByName(std::span<const Kernel> table, absl::string_view name) {
+  for (const Kernel& kernel : table) {
+    if (name == kernel.name && CpuSupports(kernel.isa)) return kernel;
+  }
+  return std::nullopt;
+}
+
+std::optional<MatrixKernels> ParseChoice(const std::string& names) {
+  const std::vector<std::string> parts = absl::StrSplit(names, ' ');
+  if (parts.size() != 3) return std::nullopt;
+  const auto one = FindByName(GemvKernels(), parts[0]);
+  const auto few = FindByName(GemmKernels(), parts[1]);
+  const auto many = FindByName(GemmKernels(), parts[2]);
+  if (!one || !few || !many) return std::nullopt;
+  if (one->packing != few->packing || one->packing != many->packing) return std::nullopt;
+  return MatrixKernels{*one, *few, *many};
+}
+
+}  // namespace
+
+KernelTuner::KernelTuner(ThreadPool* pool, std::string cache_path)
+    : pool_(pool),
+      cache_path_(std::move(cache_path)),
+      machine_(absl::StrCat(CpuModel(), "|", BuildName())) {
+  Load();
+}
+
+std::string KernelTuner::Key(size_t rows, size_t cols) const {
+  return absl::StrCat(machine_, "|", pool_->size(), " threads|", rows, "x", cols);
+}
+
+MatrixKernels KernelTuner::Choose(size_t rows, size_t cols) {
+  const std::string key = Key(rows, cols);
+  const auto known = choices_.find(key);
+  if (known != choices_.end()) {
+    if (const auto kernels = ParseChoice(known->second)) return *kernels;
+  }
+  std::optional<Timing> best;
+  for (const PackingInfo& info : Packings()) {
+    const Timing timing = Measure(info.packing, rows, cols);
+    if (!best || timing.seconds < best->seconds) best = timing;
+  }
+  choices_[key] = best->kernels.ToString();
+  Save();
+  return best->kernels;
+}
+
+KernelTuner::Timing KernelTuner::Measure(Packing packing, size_t rows, size_t cols) {
+  const size_t bytes = PackedBytes(packing, rows, cols);
+  const size_t copies = std::max<size_t>(1, kColdBytes / bytes);
+  if (weights_.size() < copies * bytes) {
+    weights_ = AlignedBuffer<uint8_t>(std::max(copies * bytes, kColdBytes));
+    pool_->Run([&](size_t thread) {  // each its part, so that pages lie near whoever reads them
+      const IndexRange part = SplitRange(weights_.size(), 4096, thread, pool_->size());
+      std::memset(weights_.data() + part.begin, kZeros, part.size());
+    });
+  }
+  Operands operands = Operands::Create(packing, rows, cols);
+  const auto gemv = Candidates(GemvKernels(), packing);
+  const auto gemm = Candidates(GemmKernels(), packing);
+  const uint8_t* weights = weights_.data();
+  const auto [one, one_seconds] = Fastest(gemv, *pool_, weights, copies, kTokens[0], operands);
+  const size_t few_copies = std::max<size_t>(1, copies / kTokens[1]);
+  const auto [few, few_seconds] = Fastest(gemm, *pool_, weights, few_copies, kTokens[1], operands);
+  const auto [many, many_seconds] = Fastest(gemm, *pool_, weights, 1, kTokens[2], operands);
+  return {{one, few, many}, one_seconds + few_seconds / kTokens[1] + many_seconds / kTokens[2]};
+}
+
+// A line for each choice: the key, a tab, the names. What other builds chose is forgotten.
+void KernelTuner::Load() {
+  std::ifstream file(cache_path_);
+  for (std::string line; std::getline(file, line);) {
+    if (!absl::StartsWith(line, machine_)) continue;
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(line, absl::MaxSplits('\t', 1));
+    choices_[parts.first] = parts.second;
+  }
+}
+
+// Under another name first, so that no reader finds half a file.
+void KernelTuner::Save() const {
+  if (cache_path_.empty()) return;
+  std::error_code ignored;
+  std::filesystem::create_directories(std::filesystem::path(cache_path_).parent_path(), ignored);
+  const std::string temporary = absl::StrCat(cache_path_, ".", getpid());
+  {
+    std::ofstream file(temporary);
+    for (const auto& [key, choice] : choices_) file << key << '\t' << choice << '\n';
+    if (!file.flush()) return;
+  }
+  std::filesystem::rename(temporary, cache_path_, ignored);
+}
+
+}  // namespace tern

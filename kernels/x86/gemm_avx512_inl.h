@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// The loops of AVX-512 gemm kernels, once for all packings whose tiles have 16 rows in 64 bytes.
+// Included by exactly the gemm_<packing>_avx512*.cc files, in whose anonymous namespaces it lives:
+// see vector_ops_inl.h.
+//
+// Two row groups times eight tokens at a time, the sums in 16 registers. The codes are unpacked
+// once for all tokens, each broadcast of x serves both groups, and the two groups' weights stay in
+// the cache over all tokens. One row is one 32-bit lane.
+//
+// Tile has kCols and static Codes(bytes, codes), which unpacks a tile into kCols / 4 vectors: of
+// each row, four consecutive codes.
+#ifndef TERN_KERNELS_X86_GEMM_AVX512_INL_H_
+#define TERN_KERNELS_X86_GEMM_AVX512_INL_H_
+
+#include <immintrin.h>
+
+#include "kernels/gemm.h"
+
+namespace tern {
+namespace {
+
+constexpr size_t kTileRows = 16;
+constexpr size_t kTileBytes = 64;
+constexpr int kMaxTokens = 8;
+
+// Columns x[0..3], for every row.
+__m512i Broadcast4(const int8_t* x) {
+  int32_t four;
+  __builtin_memcpy(&four, x, sizeof(four));
+  return _mm512_set1_epi32(four);
+}
+
+template <typename Tile>
+size_t GroupBytes(size_t cols) {
+  return (cols + Tile::kCols - 1) / Tile::kCols * kTileBytes;
+}
+
+// Row groups [row / 16, row / 16 + kGroups) times tokens [token, token + kTokens). A 32-bit lane
+// holds at most 2 * 127 * cols.
+template <typename Tile, int kGroups, int kTokens>
+void RunTile(const GemmArgs& args, const uint8_t* weights, size_t row, size_t token) {
+  const size_t group_bytes = GroupBytes<Tile>(args.cols);
+  const int8_t* x = args.x + token * args.x_stride;
+  __m512i sums[kGroups][kTokens];
+  for (int t = 0; t < kTokens; ++t) {
+    for (int g = 0; g < kGroups; ++g) sums[g][t] = _mm512_set1_epi32(-args.x_sums[token + t]);
+  }
+  for (size_t col = 0; col < args.cols; col += Tile::kCols) {
+    __m512i codes[kGroups][Tile::kCols / 4];
+    for (int g = 0; g < kGroups; ++g) Tile::Codes(weights + g * group_bytes, codes[g]);
+    weights += kTileBytes;
+    for (size_t j = 0; j < Tile::kCols / 4; ++j) {
+      for (int t = 0; t < kTokens; ++t) {
+        const __m512i x4 = Broadcast4(x + t * args.x_stride + col + 4 * j);
+        for (int g = 0; g < kGroups; ++g) {
+          sums[g][t] = _mm512_dpbusd_epi32(sums[g][t], codes[g][j], x4);
+        }
+      }
+    }
+  }
+  for (int t = 0; t < kTokens; ++t) {
+    int32_t* out = args.sums + (token + t) * args.sums_stride + row;
+    for (int g = 0; g < kGroups; ++g) _mm512_storeu_si512(out + g * kTileRows, sums[g][t]);
+  }
+}
+
+// The last tokens, from `token` on: at most kTokens.
+template <typename Tile, int kGroups, int kTokens>
+void RunRest(const GemmArgs& args, const uint8_t* weights, size_t row, size_t token) {
+  if (args.tokens - token == kTokens) {
+    return RunTile<Tile, kGroups, kTokens>(args, weights, row, token);
+  }
+  if constexpr (kTokens > 1) RunRest<Tile, kGroups, kTokens - 1>(args, weights, row, token);
+}
+
+template <typename Tile, int kGroups>
+void RunGroups(const GemmArgs& args, const uint8_t* weights, size_t row) {
+  size_t token = 0;
+  for (; token + kMaxTokens <= args.tokens; token += kMaxTokens) {
+    RunTile<Tile, kGroups, kMaxTokens>(args, weights, row, token);
+  }
+  RunRest<Tile, kGroups, kMaxTokens - 1>(args, weights, row, token);
+}
+
+template <typename Tile>
+void RunGemm(const GemmArgs& args) {
+  const size_t group_bytes = GroupBytes<Tile>(args.cols);
+  const uint8_t* weights = args.weights;
+  size_t row = 0;
+  for (; row + kTileRows < args.rows; row += 2 * kTileRows) {
+    RunGroups<Tile, 2>(args, weights, row);
+    weights += 2 * group_bytes;
+  }
+  if (row < args.rows) RunGroups<Tile, 1>(args, weights, row);
+}
+
+}  // namespace
+}  // namespace tern
+
+#endif  // TERN_KERNELS_X86_GEMM_AVX512_INL_H_
