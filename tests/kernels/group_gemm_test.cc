@@ -9,6 +9,7 @@
 
 #include "kernels/packing.h"
 #include "kernels/registry.h"
+#include "kernels/t2r16.h"
 
 namespace tern {
 namespace {
