@@ -214,6 +214,22 @@ def safetensors_seeds():
     yield "bad_overlap", safetensors('{"a":' + entry + ',"b":' + entry.replace("[0,16]", "[8,24]") + "}")
 
 
+def safetensors_index_seeds():
+    def one(shard):
+        return ('{"weight_map":{"a":' + shard + "}}").encode()
+
+    yield "ok_two", (b'{"metadata":{"total_size":8},"weight_map":{"a":"model-00001-of-00002.safetensors",'
+                     b'"b":"model-00002-of-00002.safetensors"}}')
+    yield "ok_none", b'{"weight_map":{}}'
+    yield "bad_parent", one('"../a.safetensors"')
+    yield "bad_dots", one('".."')
+    yield "bad_number", one("7")
+    yield "bad_zero", one('"a\\u0000.safetensors"')
+    yield "bad_empty", one('""')
+    yield "bad_kind", b'{"weight_map":[]}'
+    yield "bad_cut", b"{"
+
+
 def tokenizer_json_seeds():
     letters = [c for c in "abcdefghijklmnopqrstuvwxyz"] + ["\u0120", "\u010a"]
     vocab = ",".join(f'"{c}":{i}' for i, c in enumerate(letters + ["ab", "abc"]))
@@ -271,8 +287,8 @@ def config_seeds():
 
 def main():
     for folder, seeds in [("gguf", gguf_seeds()), ("model", model_seeds()), ("text", text_seeds()),
-                          ("safetensors", safetensors_seeds()), ("tokenizer_json", tokenizer_json_seeds()),
-                          ("vocabulary", vocabulary_seeds()), ("chat", chat_seeds()), ("hf_config", config_seeds())]:
+                          ("safetensors", safetensors_seeds()), ("safetensors_index", safetensors_index_seeds()),
+                          ("tokenizer_json", tokenizer_json_seeds()), ("vocabulary", vocabulary_seeds()), ("chat", chat_seeds()), ("hf_config", config_seeds())]:
         (CORPUS / folder).mkdir(parents=True, exist_ok=True)
         for name, raw in seeds:
             (CORPUS / folder / name).write_bytes(raw)
