@@ -10,7 +10,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <limits>
 #include <optional>
 #include <system_error>
@@ -36,18 +35,6 @@ std::string BuildName() {
   return absl::StrCat(file.st_size, ".", file.st_mtim.tv_sec, ".", file.st_mtim.tv_nsec);
 }
 
-// The least time of a few runs: whatever else the machine does only makes one longer.
-double LeastSeconds(const std::function<void()>& run) {
-  double least = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < kRepeats; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    run();
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    least = std::min(least, seconds.count());
-  }
-  return least;
-}
-
 // Kernels of a packing that are worth measuring: all that this CPU runs, but portable ones only if
 // there are no others.
 template <typename Kernel>
@@ -63,8 +50,11 @@ std::vector<Kernel> Candidates(std::span<const Kernel> table, Packing packing) {
 
 // What products are measured with. Activations are zeros: speed does not depend on them.
 struct Operands {
-  static Operands Create(Packing packing, size_t rows, size_t cols) {
-    const size_t stride = RoundUp(PaddedCols(packing, cols), kCacheLineBytes);
+  static Operands Create(size_t rows, size_t cols) {
+    size_t stride = 0;
+    for (const PackingInfo& info : Packings()) {
+      stride = std::max(stride, RoundUp(PaddedCols(info.packing, cols), kCacheLineBytes));
+    }
     const size_t padded_rows = RoundUp(rows, kRowSplit);
     return {rows,
             cols,
@@ -103,26 +93,47 @@ struct Operands {
   AlignedBuffer<int32_t> sums;
 };
 
-// The fastest of `candidates` for so many tokens, and its time for one of `copies` matrices that
-// lie one after the other.
+// The seconds that one of `copies` matrices takes that lie one after the other.
 template <typename Kernel>
-std::pair<Kernel, double> Fastest(const std::vector<Kernel>& candidates, ThreadPool& pool,
-                                  const uint8_t* weights, size_t copies, size_t tokens,
-                                  Operands& operands) {
-  std::pair<Kernel, double> best = {candidates.front(), std::numeric_limits<double>::infinity()};
-  for (const Kernel& kernel : candidates) {
-    const size_t bytes = PackedBytes(kernel.packing, operands.rows, operands.cols);
-    const double seconds = LeastSeconds([&] {
-      pool.Run([&](size_t thread) {
-        const IndexRange part = SplitRange(operands.rows, kRowSplit, thread, pool.size());
-        for (size_t copy = 0; copy < copies && part.size() > 0; ++copy) {
-          operands.Run(kernel, weights + copy * bytes, part, tokens);
-        }
-      });
-    });
-    if (seconds < best.second * copies) best = {kernel, seconds / static_cast<double>(copies)};
+double SecondsOf(const Kernel& kernel, ThreadPool& pool, const uint8_t* weights, size_t copies,
+                 size_t tokens, Operands& operands) {
+  const size_t bytes = PackedBytes(kernel.packing, operands.rows, operands.cols);
+  const auto start = std::chrono::steady_clock::now();
+  pool.Run([&](size_t thread) {
+    const IndexRange part = SplitRange(operands.rows, kRowSplit, thread, pool.size());
+    for (size_t copy = 0; copy < copies && part.size() > 0; ++copy) {
+      operands.Run(kernel, weights + copy * bytes, part, tokens);
+    }
+  });
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  return seconds.count() / static_cast<double>(copies);
+}
+
+// A kernel and the least time that was seen of it: whatever else the machine does only makes one
+// longer.
+template <typename Kernel>
+struct Timed {
+  Kernel kernel;
+  double seconds = std::numeric_limits<double>::infinity();
+};
+
+template <typename Kernel>
+std::vector<Timed<Kernel>> TimedCandidates(std::span<const Kernel> table) {
+  std::vector<Timed<Kernel>> timed;
+  for (const PackingInfo& info : Packings()) {
+    for (const Kernel& kernel : Candidates(table, info.packing)) timed.push_back({kernel});
   }
-  return best;
+  return timed;
+}
+
+template <typename Kernel>
+Timed<Kernel> Fastest(const std::vector<Timed<Kernel>>& timed, Packing packing) {
+  std::optional<Timed<Kernel>> fastest;
+  for (const Timed<Kernel>& candidate : timed) {
+    if (candidate.kernel.packing != packing) continue;
+    if (!fastest || candidate.seconds < fastest->seconds) fastest = candidate;
+  }
+  return *fastest;
 }
 
 template <typename Kernel>
@@ -163,35 +174,56 @@ MatrixKernels KernelTuner::Choose(size_t rows, size_t cols) {
   if (known != choices_.end()) {
     if (const auto kernels = ParseChoice(known->second)) return *kernels;
   }
-  std::optional<Timing> best;
-  for (const PackingInfo& info : Packings()) {
-    const Timing timing = Measure(info.packing, rows, cols);
-    if (!best || timing.seconds < best->seconds) best = timing;
-  }
-  choices_[key] = best->kernels.ToString();
+  const MatrixKernels kernels = Measure(rows, cols);
+  choices_[key] = kernels.ToString();
   Save();
-  return best->kernels;
+  return kernels;
 }
 
-KernelTuner::Timing KernelTuner::Measure(Packing packing, size_t rows, size_t cols) {
-  const size_t bytes = PackedBytes(packing, rows, cols);
-  const size_t copies = std::max<size_t>(1, kColdBytes / bytes);
-  if (weights_.size() < copies * bytes) {
-    weights_ = AlignedBuffer<uint8_t>(std::max(copies * bytes, kColdBytes));
-    pool_->Run([&](size_t thread) {  // each its part, so that pages lie near whoever reads them
-      const IndexRange part = SplitRange(weights_.size(), 4096, thread, pool_->size());
-      std::memset(weights_.data() + part.begin, kZeros, part.size());
-    });
+// All candidates take turns, so that a busy moment of the machine hits them alike.
+MatrixKernels KernelTuner::Measure(size_t rows, size_t cols) {
+  auto one = TimedCandidates(GemvKernels());
+  auto few = TimedCandidates(GemmKernels());
+  auto many = few;
+  size_t bytes = 0;
+  for (const PackingInfo& info : Packings()) {
+    bytes = std::max(bytes, PackedBytes(info.packing, rows, cols));
   }
-  Operands operands = Operands::Create(packing, rows, cols);
-  const auto gemv = Candidates(GemvKernels(), packing);
-  const auto gemm = Candidates(GemmKernels(), packing);
-  const uint8_t* weights = weights_.data();
-  const auto [one, one_seconds] = Fastest(gemv, *pool_, weights, copies, kTokens[0], operands);
-  const size_t few_copies = std::max<size_t>(1, copies / kTokens[1]);
-  const auto [few, few_seconds] = Fastest(gemm, *pool_, weights, few_copies, kTokens[1], operands);
-  const auto [many, many_seconds] = Fastest(gemm, *pool_, weights, 1, kTokens[2], operands);
-  return {{one, few, many}, one_seconds + few_seconds / kTokens[1] + many_seconds / kTokens[2]};
+  const size_t copies = std::max<size_t>(1, kColdBytes / bytes);
+  ReserveWeights(copies * bytes);
+  Operands operands = Operands::Create(rows, cols);
+  const auto time_all = [&](auto& timed, size_t some_copies, size_t tokens) {
+    for (auto& [kernel, seconds] : timed) {
+      const double now = SecondsOf(kernel, *pool_, weights_.data(), some_copies, tokens, operands);
+      seconds = std::min(seconds, now);
+    }
+  };
+  for (int i = 0; i < kRepeats; ++i) {
+    time_all(one, copies, kTokens[0]);
+    time_all(few, std::max<size_t>(1, copies / kTokens[1]), kTokens[1]);
+    time_all(many, 1, kTokens[2]);
+  }
+  std::optional<MatrixKernels> best;
+  double best_seconds = 0;
+  for (const PackingInfo& info : Packings()) {
+    const auto o = Fastest(one, info.packing);
+    const auto f = Fastest(few, info.packing);
+    const auto m = Fastest(many, info.packing);
+    const double seconds = o.seconds + f.seconds / kTokens[1] + m.seconds / kTokens[2];
+    if (best && seconds >= best_seconds) continue;
+    best = MatrixKernels{o.kernel, f.kernel, m.kernel};
+    best_seconds = seconds;
+  }
+  return *best;
+}
+
+void KernelTuner::ReserveWeights(size_t bytes) {
+  if (weights_.size() >= bytes) return;
+  weights_ = AlignedBuffer<uint8_t>(bytes);
+  pool_->Run([&](size_t thread) {  // each its part, so that pages lie near whoever reads them
+    const IndexRange part = SplitRange(bytes, kCacheLineBytes, thread, pool_->size());
+    std::memset(weights_.data() + part.begin, kZeros, part.size());
+  });
 }
 
 // A line for each choice: the key, a tab, the names. What other builds chose is forgotten.

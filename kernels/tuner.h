@@ -26,17 +26,13 @@ class KernelTuner {
   KernelTuner(ThreadPool* pool, std::string cache_path);
 
   // The kernels for matrices of this shape: those with the least time a token, added up over
-  // products of 1, of 8 and of 64 tokens. Takes some 50 ms if nothing is known.
+  // products of 1, of 8 and of 64 tokens. Takes a tenth of a second or so if nothing is known.
   MatrixKernels Choose(size_t rows, size_t cols);
 
  private:
-  struct Timing {
-    MatrixKernels kernels;
-    double seconds = 0;  // a token, at 1, at 8 and at 64 tokens, added up
-  };
-
   std::string Key(size_t rows, size_t cols) const;
-  Timing Measure(Packing packing, size_t rows, size_t cols);
+  MatrixKernels Measure(size_t rows, size_t cols);
+  void ReserveWeights(size_t bytes);
   void Load();
   void Save() const;
 

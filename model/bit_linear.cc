@@ -56,25 +56,31 @@ void ScaleByRow(const int32_t* sums, size_t rows, const float* scales, float fac
   }
 }
 
-void MultiplyTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x,
-                  const Kernels& /*kernels*/, Output output, const MultiplyScratch& scratch,
-                  float* out) {
+// Where a tile's products go.
+struct TileOutput {
+  float* first;   // of its first token and row
+  size_t stride;  // from one token to the next
+  Output output;
+};
+
+void MultiplyRowScaled(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x,
+                       const MultiplyScratch& scratch, const TileOutput& out) {
   SumTile(matrix, tile, x, scratch.sums);
   for (size_t t = 0; t < tile.tokens; ++t) {
     const int32_t* sums = scratch.sums + t * kRowTile;
     const float factor = x.factors[tile.token + t];
-    float* to = out + (tile.token + t) * matrix.rows + tile.row;
+    float* to = out.first + t * out.stride;
     if (matrix.row_scales.empty()) {
-      Scale(sums, tile.rows, matrix.scale / factor, output, to);
+      Scale(sums, tile.rows, matrix.scale / factor, out.output, to);
     } else {
-      ScaleByRow(sums, tile.rows, matrix.row_scales.data() + tile.row, factor, output, to);
+      ScaleByRow(sums, tile.rows, matrix.row_scales.data() + tile.row, factor, out.output, to);
     }
   }
 }
 
-void MultiplyGroupTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x,
-                       const Kernels& kernels, Output output, const MultiplyScratch& scratch,
-                       float* out) {
+void MultiplyGroupScaled(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x,
+                         const Kernels& kernels, const MultiplyScratch& scratch,
+                         const TileOutput& out) {
   const size_t groups = matrix.cols / matrix.group_cols;
   const size_t offset = tile.token * x.stride;
   const size_t row_offset = PackedBytes(Packing::kT2R16, tile.row, matrix.cols);
@@ -92,10 +98,27 @@ void MultiplyGroupTile(const BitLinear& matrix, const Tile& tile, const Quantize
   for (size_t t = 0; t < tile.tokens; ++t) {
     const float* products = scratch.products + t * kRowTile;
     const float factor = x.factors[tile.token + t];
-    float* to = out + (tile.token + t) * matrix.rows + tile.row;
+    float* to = out.first + t * out.stride;
     for (size_t r = 0; r < tile.rows; ++r) {
       const float product = products[r] / factor;
-      to[r] = output == Output::kStore ? product : to[r] + product;
+      to[r] = out.output == Output::kStore ? product : to[r] + product;
+    }
+  }
+}
+
+void MultiplyTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows& x,
+                  const Kernels& kernels, const MultiplyScratch& scratch, const TileOutput& out) {
+  if (matrix.group_cols == 0) return MultiplyRowScaled(matrix, tile, x, scratch, out);
+  MultiplyGroupScaled(matrix, tile, x, kernels, scratch, out);
+}
+
+// Rows outside, tokens inside: a tile's weights stay in the cache for all tokens.
+template <typename Body>
+void ForEachTile(IndexRange part, size_t tokens, Body body) {
+  for (size_t row = part.begin; row < part.end; row += kRowTile) {
+    const size_t rows = std::min(kRowTile, part.end - row);
+    for (size_t token = 0; token < tokens; token += kTokenTile) {
+      body(Tile{row, rows, token, std::min(kTokenTile, tokens - token)});
     }
   }
 }
@@ -104,14 +127,24 @@ void MultiplyGroupTile(const BitLinear& matrix, const Tile& tile, const Quantize
 
 void Multiply(const BitLinear& matrix, IndexRange part, const QuantizedRows& x, size_t tokens,
               const Kernels& kernels, Output output, const MultiplyScratch& scratch, float* out) {
-  const auto multiply = matrix.group_cols == 0 ? MultiplyTile : MultiplyGroupTile;
-  for (size_t row = part.begin; row < part.end; row += kRowTile) {
-    const size_t rows = std::min(kRowTile, part.end - row);
-    for (size_t token = 0; token < tokens; token += kTokenTile) {
-      const Tile tile = {row, rows, token, std::min(kTokenTile, tokens - token)};
-      multiply(matrix, tile, x, kernels, output, scratch, out);
+  ForEachTile(part, tokens, [&](const Tile& tile) {
+    float* first = out + tile.token * matrix.rows + tile.row;
+    MultiplyTile(matrix, tile, x, kernels, scratch, {first, matrix.rows, output});
+  });
+}
+
+void MultiplyGated(const BitLinear& gate, const QuantizedRows& gate_x, const BitLinear& up,
+                   const QuantizedRows& up_x, IndexRange part, size_t tokens,
+                   const Kernels& kernels, GateActivation activation,
+                   const MultiplyScratch& scratch, float* out) {
+  ForEachTile(part, tokens, [&](const Tile& tile) {
+    float* first = out + tile.token * gate.rows + tile.row;
+    MultiplyTile(gate, tile, gate_x, kernels, scratch, {first, gate.rows, Output::kStore});
+    MultiplyTile(up, tile, up_x, kernels, scratch, {scratch.factors, kRowTile, Output::kStore});
+    for (size_t t = 0; t < tile.tokens; ++t) {
+      activation(first + t * gate.rows, scratch.factors + t * kRowTile, tile.rows);
     }
-  }
+  });
 }
 
 void QuantizeInput(const BitLinear& matrix, const float* x, size_t token, const Kernels& kernels,

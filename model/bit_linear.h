@@ -59,10 +59,11 @@ inline constexpr size_t kSumsTile = kTokenTile * kRowTile;
 
 enum class Output { kStore, kAdd };
 
-// What Multiply needs for itself.
+// What products need for themselves.
 struct MultiplyScratch {
   int32_t* sums = nullptr;    // [kSumsTile]
   float* products = nullptr;  // [kSumsTile]
+  float* factors = nullptr;   // [kSumsTile]; of MultiplyGated
 };
 
 // out[t][r] = (or +=) the product, for all `tokens` and for the rows of the matrix in `part`, which
@@ -74,6 +75,17 @@ struct MultiplyScratch {
 void Multiply(const BitLinear& matrix, IndexRange part, const QuantizedRows& x, size_t tokens,
               const Kernels& kernels, Output output, const MultiplyScratch& scratch,
               float* out /*[tokens, rows]*/);
+
+// gate[i] = activation(gate[i]) * up[i], one of VectorOps'.
+using GateActivation = void (*)(float* gate, const float* up, size_t n);
+
+// out[t][r] = activation(gate product) * (up product), for two matrices of the same shape: as
+// Multiply of both and then the activation, but the products of a tile are still in the cache when
+// they meet.
+void MultiplyGated(const BitLinear& gate, const QuantizedRows& gate_x, const BitLinear& up,
+                   const QuantizedRows& up_x, IndexRange part, size_t tokens,
+                   const Kernels& kernels, GateActivation activation,
+                   const MultiplyScratch& scratch, float* out /*[tokens, rows]*/);
 
 // Quantises row `token` of the input of `matrix`: 8 bits, or 22 with its groups' sums.
 void QuantizeInput(const BitLinear& matrix, const float* x /*[cols]*/, size_t token,

@@ -11,9 +11,6 @@
 namespace tern {
 namespace {
 
-// Splits of plain float arrays fall on cache lines.
-constexpr size_t kLineFloats = kCacheLineBytes / sizeof(float);
-
 size_t LargestWidth(const ModelConfig& config) {
   return std::max({config.dim, config.ffn_dim, config.q_dim()});
 }
@@ -22,6 +19,18 @@ size_t LargestWidth(const ModelConfig& config) {
 bool SharesInput(const BitLinear& a, const BitLinear& b) {
   return a.input_norm.empty() && b.input_norm.empty() && a.rotated == b.rotated &&
          a.group_cols == b.group_cols;
+}
+
+GateActivation ActivationOf(Activation activation, const VectorOps& ops) {
+  switch (activation) {
+    case Activation::kSquaredRelu:
+      return ops.squared_relu_times;
+    case Activation::kSilu:
+      return ops.silu_times;
+    case Activation::kGelu:
+      return ops.gelu_times;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -39,6 +48,7 @@ Compute::Compute(const ModelConfig& config, const Kernels& kernels, ThreadPool* 
     scratch.scores = AlignedBuffer<float>(config.context);
     scratch.sums = AlignedBuffer<int32_t>(kSumsTile);
     scratch.products = AlignedBuffer<float>(kSumsTile);
+    scratch.factors = AlignedBuffer<float>(kSumsTile);
   }
 }
 
@@ -60,15 +70,14 @@ void Compute::Reserve(size_t rows) {
   const size_t codes_size = rows * CodesStride(width);  // of one digit of one input
   codes_ = AlignedBuffer<int8_t>(kInputs * kWideDigits * codes_size);
   code_sums_ = AlignedBuffer<int32_t>(kInputs * rows * sums);
-  floats_ = AlignedBuffer<float>(rows * (2 * q_dim + 2 * kv_dim + 2 * ffn_dim + dim + kInputs));
+  floats_ = AlignedBuffer<float>(rows * (2 * q_dim + 2 * kv_dim + ffn_dim + dim + kInputs));
   float* next = floats_.data();
   const auto take = [&](size_t columns) { return std::exchange(next, next + rows * columns); };
   activations_ = {.q = take(q_dim),
                   .k = take(kv_dim),
                   .v = take(kv_dim),
                   .attended = take(q_dim),
-                  .gate = take(ffn_dim),
-                  .up = take(ffn_dim),
+                  .gated = take(ffn_dim),
                   .projected = take(dim)};
   for (size_t i = 0; i < kInputs; ++i) {
     int8_t* codes = codes_.data() + i * kWideDigits * codes_size;
@@ -106,39 +115,52 @@ void Lane::PrepareRow(const BitLinear& matrix, const float* x, size_t row, Quant
   QuantizeInput(matrix, x, row, kernels_, to);
 }
 
-void Lane::MultiplyShare(const Projection& projection, const QuantizedRows& x, size_t rows,
-                         Output output) {
-  const BitLinear& matrix = projection.matrix;
-  Multiply(matrix, Share(matrix.rows, kRowSplit), x, rows, kernels_, output,
-           {scratch_.sums.data(), scratch_.products.data()}, projection.out);
+Lane::Inputs Lane::Prepare(const float* from, const NormWeights& norm, size_t rows,
+                           std::span<const BitLinear* const> matrices) {
+  TERN_CHECK(matrices.size() <= Compute::kInputs);
+  const size_t width = matrices[0]->cols;
+  Inputs inputs = {};
+  // The first matrix of each input that differs from the one before, and that input.
+  std::array<const BitLinear*, Compute::kInputs> firsts = {};
+  Inputs distinct = shared_.inputs_;
+  size_t count = 0;
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    if (i == 0 || !SharesInput(*firsts[count - 1], *matrices[i])) {
+      distinct[count].stride = CodesStride(width);
+      firsts[count++] = matrices[i];
+    }
+    inputs[i] = distinct[count - 1];
+  }
+  const IndexRange share = Share(rows, 1);
+  for (size_t row = share.begin; row < share.end; ++row) {
+    const float* normed = Normed(from + row * width, norm, width);
+    for (size_t i = 0; i < count; ++i) PrepareRow(*firsts[i], normed, row, distinct[i]);
+  }
+  Sync();
+  return inputs;
 }
 
 void Lane::Project(const float* from, const NormWeights& norm, size_t rows,
                    std::initializer_list<Projection> projections, Output output) {
-  // The matrix that each distinct input is prepared for.
   std::array<const BitLinear*, Compute::kInputs> matrices = {};
-  size_t inputs = 0;
+  size_t count = 0;
+  for (const Projection& p : projections) matrices[count++] = &p.matrix;
+  const Inputs inputs = Prepare(from, norm, rows, std::span(matrices).first(count));
+  size_t i = 0;
   for (const Projection& p : projections) {
-    if (inputs > 0 && SharesInput(*matrices[inputs - 1], p.matrix)) continue;
-    TERN_CHECK(inputs < matrices.size());
-    matrices[inputs++] = &p.matrix;
-  }
-  const size_t width = matrices[0]->cols;
-  std::array<QuantizedRows, Compute::kInputs> prepared = shared_.inputs_;
-  for (QuantizedRows& rows_of_input : prepared) rows_of_input.stride = CodesStride(width);
-  const IndexRange share = Share(rows, 1);
-  for (size_t row = share.begin; row < share.end; ++row) {
-    const float* normed = Normed(from + row * width, norm, width);
-    for (size_t i = 0; i < inputs; ++i) {
-      PrepareRow(*matrices[i], normed, row, prepared[i]);
-    }
+    Multiply(p.matrix, Share(p.matrix.rows, kRowSplit), inputs[i++], rows, kernels_, output,
+             scratch_.multiply(), p.out);
   }
   Sync();
-  size_t input = 0;
-  for (const Projection& p : projections) {
-    if (&p.matrix != matrices[input] && !SharesInput(*matrices[input], p.matrix)) ++input;
-    MultiplyShare(p, prepared[input], rows, output);
-  }
+}
+
+void Lane::ProjectGated(const float* from, const NormWeights& norm, size_t rows,
+                        const BitLinear& gate, const BitLinear& up) {
+  const BitLinear* const matrices[] = {&gate, &up};
+  const Inputs inputs = Prepare(from, norm, rows, matrices);
+  MultiplyGated(gate, inputs[0], up, inputs[1], Share(gate.rows, kRowSplit), rows, kernels_,
+                ActivationOf(config_.activation, kernels_.ops), scratch_.multiply(),
+                shared_.activations_.gated);
   Sync();
 }
 
@@ -201,26 +223,6 @@ void Lane::Attend(std::span<const BatchRow> batch, uint32_t layer, uint32_t cach
     const size_t offset = row * config_.q_dim() + size_t{head} * config_.head_dim;
     tern::Attend(kernels_.ops, batch[row], Where(layer, cached), head / heads_per_kv, cache,
                  a.q + offset, scratch_.scores.data(), a.attended + offset);
-  }
-  Sync();
-}
-
-void Lane::Activate(size_t rows) {
-  const VectorOps& ops = kernels_.ops;
-  const Activations& a = shared_.activations_;
-  const IndexRange share = Share(rows * config_.ffn_dim, kLineFloats);
-  float* gate = a.gate + share.begin;
-  const float* up = a.up + share.begin;
-  switch (config_.activation) {
-    case Activation::kSquaredRelu:
-      ops.squared_relu_times(gate, up, share.size());
-      break;
-    case Activation::kSilu:
-      ops.silu_times(gate, up, share.size());
-      break;
-    case Activation::kGelu:
-      ops.gelu_times(gate, up, share.size());
-      break;
   }
   Sync();
 }

@@ -31,8 +31,7 @@ struct Activations {
   float* k = nullptr;          // [rows, kv_dim]
   float* v = nullptr;          // [rows, kv_dim]
   float* attended = nullptr;   // [rows, q_dim]
-  float* gate = nullptr;       // [rows, ffn_dim]
-  float* up = nullptr;         // [rows, ffn_dim]
+  float* gated = nullptr;      // [rows, ffn_dim]
   float* projected = nullptr;  // [rows, dim]
 };
 
@@ -70,6 +69,9 @@ class Compute {
     AlignedBuffer<float> scores;    // [context]
     AlignedBuffer<int32_t> sums;    // [kSumsTile]
     AlignedBuffer<float> products;  // [kSumsTile]
+    AlignedBuffer<float> factors;   // [kSumsTile]
+
+    MultiplyScratch multiply() { return {sums.data(), products.data(), factors.data()}; }
   };
 
   void Reserve(size_t rows);
@@ -108,6 +110,10 @@ class Lane {
   void Project(const float* from, const NormWeights& norm, size_t rows,
                std::initializer_list<Projection> projections, Output output = Output::kStore);
 
+  // a.gated = activation(W_gate x) * (W_up x), element by element, with x as Project makes it.
+  void ProjectGated(const float* from, const NormWeights& norm, size_t rows, const BitLinear& gate,
+                    const BitLinear& up);
+
   // h += RMSNorm(from), each of `rows` rows for itself.
   void NormAndAdd(const float* from, const NormWeights& norm, size_t rows, float* h);
 
@@ -120,9 +126,6 @@ class Lane {
   // Causal attention: a.attended[row] = every head's weighted values, one head after the other.
   void Attend(std::span<const BatchRow> batch, uint32_t layer, uint32_t cached,
               const KvCache& cache);
-
-  // a.gate = activation(a.gate) * a.up, element by element.
-  void Activate(size_t rows);
 
   // out = RMSNorm(hidden).
   void Norm(const float* hidden, const NormWeights& norm, size_t rows, float* out /*[rows, dim]*/);
@@ -140,8 +143,10 @@ class Lane {
   // x, or its norm in this thread's scratch.
   const float* Normed(const float* x, const NormWeights& norm, size_t width);
   void PrepareRow(const BitLinear& matrix, const float* x, size_t row, QuantizedRows& to);
-  void MultiplyShare(const Projection& projection, const QuantizedRows& x, size_t rows,
-                     Output output);
+  // Of each of several matrices, the input that is prepared for it.
+  using Inputs = std::array<QuantizedRows, Compute::kInputs>;
+  Inputs Prepare(const float* from, const NormWeights& norm, size_t rows,
+                 std::span<const BitLinear* const> matrices);
   KvLayer Where(uint32_t layer, uint32_t cached) const;
 
   Compute& shared_;

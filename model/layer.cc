@@ -30,9 +30,8 @@ void RunLayer(const LayerWeights& w, std::span<const BatchRow> batch, LayerIndex
   ProjectBack(a.attended, w.attn_sub_norm, w.attn_output, w.post_attention_norm, rows, lane, h);
 
   // x = quant(norm(h));  h += W_down quant(norm(activation(W_gate x) * (W_up x)))
-  lane.Project(h, w.ffn_norm, rows, {{w.ffn_gate, a.gate}, {w.ffn_up, a.up}});
-  lane.Activate(rows);
-  ProjectBack(a.gate, w.ffn_sub_norm, w.ffn_down, w.post_ffw_norm, rows, lane, h);
+  lane.ProjectGated(h, w.ffn_norm, rows, w.ffn_gate, w.ffn_up);
+  ProjectBack(a.gated, w.ffn_sub_norm, w.ffn_down, w.post_ffw_norm, rows, lane, h);
 }
 
 }  // namespace tern

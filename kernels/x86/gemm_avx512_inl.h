@@ -35,15 +35,24 @@ size_t GroupBytes(size_t cols) {
   return (cols + Tile::kCols - 1) / Tile::kCols * kTileBytes;
 }
 
+// Whether sums begin with minus x_sums, as codes are one more than trits, or go on from what is
+// there: of the columns before.
+enum class Begin { kMinusXSums, kSums };
+
 // Row groups [row / 16, row / 16 + kGroups) times tokens [token, token + kTokens). A 32-bit lane
 // holds at most 2 * 127 * cols.
-template <typename Tile, int kGroups, int kTokens>
+template <typename Tile, Begin kBegin, int kGroups, int kTokens>
 void RunTile(const GemmArgs& args, const uint8_t* weights, size_t row, size_t token) {
   const size_t group_bytes = GroupBytes<Tile>(args.cols);
   const int8_t* x = args.x + token * args.x_stride;
+  int32_t* out = args.sums + token * args.sums_stride + row;
   __m512i sums[kGroups][kTokens];
   for (int t = 0; t < kTokens; ++t) {
-    for (int g = 0; g < kGroups; ++g) sums[g][t] = _mm512_set1_epi32(-args.x_sums[token + t]);
+    for (int g = 0; g < kGroups; ++g) {
+      sums[g][t] = kBegin == Begin::kMinusXSums
+                       ? _mm512_set1_epi32(-args.x_sums[token + t])
+                       : _mm512_loadu_si512(out + t * args.sums_stride + g * kTileRows);
+    }
   }
   for (size_t col = 0; col < args.cols; col += Tile::kCols) {
     __m512i codes[kGroups][Tile::kCols / 4];
@@ -59,27 +68,30 @@ void RunTile(const GemmArgs& args, const uint8_t* weights, size_t row, size_t to
     }
   }
   for (int t = 0; t < kTokens; ++t) {
-    int32_t* out = args.sums + (token + t) * args.sums_stride + row;
-    for (int g = 0; g < kGroups; ++g) _mm512_storeu_si512(out + g * kTileRows, sums[g][t]);
+    for (int g = 0; g < kGroups; ++g) {
+      _mm512_storeu_si512(out + t * args.sums_stride + g * kTileRows, sums[g][t]);
+    }
   }
 }
 
 // The last tokens, from `token` on: at most kTokens.
-template <typename Tile, int kGroups, int kTokens>
+template <typename Tile, Begin kBegin, int kGroups, int kTokens>
 void RunRest(const GemmArgs& args, const uint8_t* weights, size_t row, size_t token) {
   if (args.tokens - token == kTokens) {
-    return RunTile<Tile, kGroups, kTokens>(args, weights, row, token);
+    return RunTile<Tile, kBegin, kGroups, kTokens>(args, weights, row, token);
   }
-  if constexpr (kTokens > 1) RunRest<Tile, kGroups, kTokens - 1>(args, weights, row, token);
+  if constexpr (kTokens > 1) {
+    RunRest<Tile, kBegin, kGroups, kTokens - 1>(args, weights, row, token);
+  }
 }
 
-template <typename Tile, int kGroups>
+template <typename Tile, Begin kBegin, int kGroups>
 void RunGroups(const GemmArgs& args, const uint8_t* weights, size_t row) {
   size_t token = 0;
   for (; token + kMaxTokens <= args.tokens; token += kMaxTokens) {
-    RunTile<Tile, kGroups, kMaxTokens>(args, weights, row, token);
+    RunTile<Tile, kBegin, kGroups, kMaxTokens>(args, weights, row, token);
   }
-  RunRest<Tile, kGroups, kMaxTokens - 1>(args, weights, row, token);
+  RunRest<Tile, kBegin, kGroups, kMaxTokens - 1>(args, weights, row, token);
 }
 
 template <typename Tile>
@@ -88,10 +100,10 @@ void RunGemm(const GemmArgs& args) {
   const uint8_t* weights = args.weights;
   size_t row = 0;
   for (; row + kTileRows < args.rows; row += 2 * kTileRows) {
-    RunGroups<Tile, 2>(args, weights, row);
+    RunGroups<Tile, Begin::kMinusXSums, 2>(args, weights, row);
     weights += 2 * group_bytes;
   }
-  if (row < args.rows) RunGroups<Tile, 1>(args, weights, row);
+  if (row < args.rows) RunGroups<Tile, Begin::kMinusXSums, 1>(args, weights, row);
 }
 
 }  // namespace

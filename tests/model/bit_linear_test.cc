@@ -61,7 +61,7 @@ Problem RandomProblem(const MatrixKernels& kernels, size_t rows, size_t cols, si
 // one fixed expression.
 TEST(BitLinearTest, IsTheScaledIntegerSum) {
   std::vector<int32_t> sums(kSumsTile);
-  const MultiplyScratch scratch = {sums.data(), nullptr};
+  const MultiplyScratch scratch = {.sums = sums.data()};
   for (const std::string& name : KernelNames()) {
     const Kernels kernels = ChooseKernels(name).value();
     for (const size_t rows : {16, 48, 256, 272, 528}) {
@@ -80,6 +80,32 @@ TEST(BitLinearTest, IsTheScaledIntegerSum) {
             ASSERT_EQ(added[t * rows + r], 0.25f + p.Want(t, r));
           }
         }
+      }
+    }
+  }
+}
+
+// As two products and then the activation.
+TEST(BitLinearTest, GatedIsTheActivationOfTwoProducts) {
+  std::vector<int32_t> sums(kSumsTile);
+  std::vector<float> factors(kSumsTile);
+  const MultiplyScratch scratch = {.sums = sums.data(), .factors = factors.data()};
+  const Kernels kernels = ChooseKernels().value();
+  const size_t rows = 528;
+  for (const size_t tokens : {1, 2, 65}) {
+    Problem gate = RandomProblem(kernels.matrix, rows, 256, tokens, tokens);
+    Problem up = RandomProblem(kernels.matrix, rows, 256, tokens, tokens + 1);
+    std::vector<float> out(tokens * rows, -1);
+    for (size_t part = 0; part < 3; ++part) {
+      MultiplyGated(gate.matrix, gate.x(), up.matrix, up.x(), SplitRange(rows, kRowSplit, part, 3),
+                    tokens, kernels, kernels.ops.silu_times, scratch, out.data());
+    }
+    for (size_t t = 0; t < tokens; ++t) {
+      for (size_t r = 0; r < rows; ++r) {
+        float want = gate.Want(t, r);
+        const float factor = up.Want(t, r);
+        kernels.ops.silu_times(&want, &factor, 1);
+        ASSERT_EQ(out[t * rows + r], want) << tokens << " tokens";
       }
     }
   }
