@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A fixed-size array on a cache-line boundary, for vector loads. Not initialised unless asked:
-// the thread that first writes a page decides on which NUMA node it lies.
+// A fixed-size array on a cache-line boundary, for vector loads; a large one on huge pages. Not
+// initialised unless asked: the thread that first writes a page decides on which NUMA node it lies.
 #ifndef TERN_BASE_ALIGNED_BUFFER_H_
 #define TERN_BASE_ALIGNED_BUFFER_H_
 
@@ -18,6 +18,10 @@ namespace tern {
 
 inline constexpr size_t kCacheLineBytes = 64;
 
+// `bytes` on a boundary of kCacheLineBytes; from 4 MiB on, of 2 MiB, and asked to be huge pages,
+// which save most misses of the TLB. Null if there is no memory. Freed by std::free.
+void* AllocateAligned(size_t bytes);
+
 // Movable, not copyable. Thread-compatible.
 template <typename T>
 class AlignedBuffer {
@@ -25,11 +29,10 @@ class AlignedBuffer {
 
  public:
   AlignedBuffer() = default;
-  explicit AlignedBuffer(size_t size)
-      : data_(static_cast<T*>(
-            size == 0 ? nullptr
-                      : ::operator new(size * sizeof(T), std::align_val_t(kCacheLineBytes)))),
-        size_(size) {}
+  // Ends the program if there is no memory.
+  explicit AlignedBuffer(size_t size) : AlignedBuffer(TryAllocate(size)) {
+    if (size_ != size) std::abort();
+  }
 
   static AlignedBuffer Zeroed(size_t size) {
     AlignedBuffer buffer(size);
@@ -41,9 +44,8 @@ class AlignedBuffer {
   static AlignedBuffer TryAllocate(size_t size) {
     AlignedBuffer buffer;
     if (size == 0 || size > SIZE_MAX / sizeof(T)) return buffer;
-    void* data = ::operator new(size * sizeof(T), std::align_val_t(kCacheLineBytes), std::nothrow);
-    buffer.data_.reset(static_cast<T*>(data));
-    buffer.size_ = data == nullptr ? 0 : size;
+    buffer.data_.reset(static_cast<T*>(AllocateAligned(size * sizeof(T))));
+    buffer.size_ = buffer.data_ == nullptr ? 0 : size;
     return buffer;
   }
 
@@ -70,7 +72,7 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t(kCacheLineBytes)); }
+    void operator()(T* p) const { std::free(p); }
   };
   std::unique_ptr<T, Free> data_;
   size_t size_ = 0;

@@ -132,6 +132,17 @@ std::span<const VectorOps> VectorOpsTable() {
   return kTable;
 }
 
+std::span<const AttentionKernel> AttentionKernels() {
+  static const AttentionKernel kTable[] = {
+#if defined(__x86_64__)
+    kAttentionAvx512Vnni,
+    kAttentionAvx2,
+#endif
+    kAttentionPortable,
+  };
+  return kTable;
+}
+
 std::string MatrixKernels::ToString() const {
   return absl::StrCat(one.name, " ", few.name, " ", many.name);
 }
@@ -158,7 +169,8 @@ absl::StatusOr<Kernels> ChooseKernels(const std::string& wanted) {
                  .matrix = BestKernels(parsed.packing.value_or(Packing::kT2R16), isa),
                  .is_forced = parsed.isa || parsed.packing,
                  .group_gemm = Find(GroupGemmKernels(), isa),
-                 .ops = Find(VectorOpsTable(), isa)};
+                 .ops = Find(VectorOpsTable(), isa),
+                 .attention = Find(AttentionKernels(), isa)};
 }
 
 }  // namespace tern

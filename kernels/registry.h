@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "kernels/attention.h"
 #include "kernels/gemm.h"
 #include "kernels/gemv.h"
 #include "kernels/group_gemm.h"
@@ -19,6 +20,7 @@ std::span<const GemvKernel> GemvKernels();
 std::span<const GemmKernel> GemmKernels();
 std::span<const GroupGemmKernel> GroupGemmKernels();
 std::span<const VectorOps> VectorOpsTable();
+std::span<const AttentionKernel> AttentionKernels();
 
 // The kernels of one matrix, all for its packing: by how many tokens are multiplied at once. Plain
 // pointers into the table: copy freely.
@@ -47,6 +49,7 @@ struct Kernels {
   bool measure = false;       // loading finds out what serves each shape best: kernels/tuner.h
   GroupGemmKernel group_gemm = {};
   VectorOps ops = {};
+  AttentionKernel attention = {};
 };
 
 // The best set that this CPU can run. `wanted` forces an instruction set ("portable", "avx2",

@@ -4,6 +4,7 @@
 #ifndef TERN_KERNELS_VARIANTS_H_
 #define TERN_KERNELS_VARIANTS_H_
 
+#include "kernels/attention.h"
 #include "kernels/gemm.h"
 #include "kernels/gemv.h"
 #include "kernels/group_gemm.h"
@@ -17,17 +18,20 @@ void GemvB3R16Portable(const GemvArgs& args);
 void GemmB3R16Portable(const GemmArgs& args);
 void GroupGemmT2R16Portable(const GroupGemmArgs& args);
 extern const VectorOps kVectorPortable;
+extern const AttentionKernel kAttentionPortable;
 
 #if defined(__x86_64__)
 void GemvT2R16Avx2(const GemvArgs& args);
 void GemmT2R16Avx2(const GemmArgs& args);
 void GroupGemmT2R16Avx2(const GroupGemmArgs& args);
 extern const VectorOps kVectorAvx2;
+extern const AttentionKernel kAttentionAvx2;
 
 void GemvT2R16Avx512Vnni(const GemvArgs& args);
 void GemmT2R16Avx512Vnni(const GemmArgs& args);
 void GroupGemmT2R16Avx512Vnni(const GroupGemmArgs& args);
 extern const VectorOps kVectorAvx512Vnni;
+extern const AttentionKernel kAttentionAvx512Vnni;
 
 void GemvB3R16Avx512Vbmi(const GemvArgs& args);
 void GemmB3R16Avx512Vbmi(const GemmArgs& args);

@@ -2,91 +2,231 @@
 #include "model/attention.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
+#include <limits>
 
 namespace tern {
 namespace {
 
-float Dot(const VectorOps& ops, const float* x, const float* y, size_t n) {
-  return ops.dot(x, y, n);
-}
-float Dot(const VectorOps& ops, const uint16_t* x, const float* y, size_t n) {
-  return ops.dot_f16(x, y, n);
-}
-void AddScaled(const VectorOps& ops, float weight, const float* x, float* y, size_t n) {
-  ops.add_scaled(weight, x, y, n);
-}
-void AddScaled(const VectorOps& ops, float weight, const uint16_t* x, float* y, size_t n) {
-  ops.add_scaled_f16(weight, x, y, n);
+constexpr size_t kBlock = kAttentionBlockTokens;
+constexpr size_t kPage = kAttentionPageTokens;
+
+// Query rows of a tile, unless one position has more. More would share the conversion of a page
+// among more rows, but their scores would leave the cache: 32 to 64 rows are equally fast.
+constexpr size_t kTileRows = 48;
+
+// Reading a token's key and value from memory takes as long as the products of so many rows with
+// it, on a machine that reads 28 GB/s and multiplies 50 G floats a second.
+constexpr size_t kReadRows = 4;
+
+// Query heads of a tile: the most that divide those of a key-value head.
+size_t TileHeads(size_t group) {
+  size_t heads = std::min(group, kTileRows);
+  while (group % heads != 0) --heads;
+  return heads;
 }
 
-// The first token that the row attends to.
-size_t FirstToken(const BatchRow& row, const KvLayer& where) {
-  const size_t tokens = size_t{row.position} + 1;
-  return where.window == 0 || tokens <= where.window ? 0 : tokens - where.window;
+// Floats of the sums of a tile, on whole cache lines.
+size_t SumsFloats(size_t head_dim) {
+  constexpr size_t kLineFloats = kCacheLineBytes / sizeof(float);
+  const size_t floats = kTileRows * (KvPaddedDim(head_dim) + 2);
+  return (floats + kLineFloats - 1) / kLineFloats * kLineFloats;
 }
 
-// Calls visit(i, keys or values of `kv_head`) for the tokens from the first to the row's own, with
-// i counted from 0. page_data(page) gives the keys or the values of a page.
-template <typename T, typename PageData, typename Visit>
-void ForEachToken(const BatchRow& row, const KvLayer& where, uint32_t kv_head, PageData page_data,
-                  Visit visit) {
-  const size_t first = FirstToken(row, where);
-  const size_t tokens = size_t{row.position} + 1;
-  for (size_t begin = first; begin < tokens;) {
-    const uint8_t* page = page_data(row.pages[begin / kKvPageTokens]);
-    const size_t in_page = begin % kKvPageTokens;
-    const T* element = reinterpret_cast<const T*>(page) + in_page * where.kv_dim +
-                       size_t{kv_head} * where.head_dim;
-    const size_t end = std::min<size_t>(begin - in_page + kKvPageTokens, tokens);
-    for (; begin < end; ++begin, element += where.kv_dim) visit(begin - first, element);
+void StoreF32(const float* key, const float* value, size_t dim, size_t slot, float* key_page,
+              float* value_page) {
+  for (size_t col = 0; col < dim; ++col) key_page[col * kPage + slot] = key[col];
+  std::copy_n(value, dim, value_page + slot * KvPaddedDim(dim));
+}
+
+void StoreF16(const VectorOps& ops, const float* key, const float* value, size_t dim, size_t slot,
+              uint16_t* key_page, uint16_t* value_page) {
+  std::array<uint16_t, 128> rounded;
+  for (size_t begin = 0; begin < dim; begin += rounded.size()) {
+    const size_t cols = std::min(rounded.size(), dim - begin);
+    ops.to_f16(key + begin, rounded.data(), cols);
+    for (size_t i = 0; i < cols; ++i) key_page[(begin + i) * kPage + slot] = rounded[i];
   }
-}
-
-template <typename T>
-void AttendTyped(const VectorOps& ops, const BatchRow& row, const KvLayer& where, uint32_t kv_head,
-                 const KvCache& cache, const float* query, float* scores, float* out) {
-  const size_t tokens = size_t{row.position} + 1 - FirstToken(row, where);
-  const size_t dim = where.head_dim;
-
-  ForEachToken<T>(
-      row, where, kv_head, [&](uint32_t page) { return cache.Keys(where.layer, page); },
-      [&](size_t i, const T* key) { scores[i] = Dot(ops, key, query, dim) * where.scale; });
-
-  ops.exp_shifted(scores, ops.max(scores, tokens), tokens);
-  const float sum = ops.sum(scores, tokens);
-
-  std::fill_n(out, dim, 0.0f);
-  ForEachToken<T>(
-      row, where, kv_head, [&](uint32_t page) { return cache.Values(where.layer, page); },
-      [&](size_t i, const T* value) { AddScaled(ops, scores[i], value, out, dim); });
-  for (size_t j = 0; j < dim; ++j) out[j] /= sum;
+  ops.to_f16(value, value_page + slot * KvPaddedDim(dim), dim);
 }
 
 }  // namespace
 
 void StoreKeyValue(const VectorOps& ops, const BatchRow& row, const KvLayer& where,
                    const float* keys, const float* values, KvCache& cache) {
-  const uint32_t page = row.pages[row.position / kKvPageTokens];
-  const size_t offset = size_t{row.position % kKvPageTokens} * where.kv_dim;
-  const auto store = [&](const float* from, uint8_t* to) {
+  const uint32_t page = row.pages[row.position / kPage];
+  const size_t slot = row.position % kPage, dim = where.head_dim;
+  for (uint32_t head = 0; head < where.kv_heads; ++head, keys += dim, values += dim) {
+    uint8_t* key_page = cache.Keys(where.layer, head, page);
+    uint8_t* value_page = cache.Values(where.layer, head, page);
     if (cache.type() == KvType::kF16) {
-      ops.to_f16(from, reinterpret_cast<uint16_t*>(to) + offset, where.kv_dim);
+      StoreF16(ops, keys, values, dim, slot, reinterpret_cast<uint16_t*>(key_page),
+               reinterpret_cast<uint16_t*>(value_page));
     } else {
-      std::copy_n(from, where.kv_dim, reinterpret_cast<float*>(to) + offset);
+      StoreF32(keys, values, dim, slot, reinterpret_cast<float*>(key_page),
+               reinterpret_cast<float*>(value_page));
     }
-  };
-  store(keys, cache.Keys(where.layer, page));
-  store(values, cache.Values(where.layer, page));
+  }
 }
 
-void Attend(const VectorOps& ops, const BatchRow& row, const KvLayer& where, uint32_t kv_head,
-            const KvCache& cache, const float* query, float* scores, float* out) {
-  if (cache.type() == KvType::kF16) {
-    AttendTyped<uint16_t>(ops, row, where, kv_head, cache, query, scores, out);
-  } else {
-    AttendTyped<float>(ops, row, where, kv_head, cache, query, scores, out);
+AttentionScratch::AttentionScratch(const ModelConfig& config) {
+  const size_t dim = config.head_dim, padded = KvPaddedDim(dim);
+  const size_t blocks = (config.context + kBlock - 1) / kBlock;
+  kernel =
+      AlignedBuffer<float>(kTileRows * (kAttentionScoreStride + padded + dim + 2) + kPage * padded);
+  running = AlignedBuffer<float>(SumsFloats(dim));
+  partials = AlignedBuffer<float>(blocks * SumsFloats(dim));
+}
+
+BatchAttention::BatchAttention(const AttentionKernel& kernel, std::span<const BatchRow> batch,
+                               const KvLayer& where, const KvCache& cache,
+                               std::span<AttentionScratch> threads, const float* queries,
+                               float* out)
+    : kernel_(kernel),
+      batch_(batch),
+      where_(where),
+      heads_(TileHeads(where.group)),
+      cache_(cache),
+      threads_(threads),
+      queries_(queries),
+      out_(out) {
+  for (size_t row = 0; row < batch_.size();) {
+    const Tile tile = TileAt(row);
+    work_ += Work(tile, tile.tokens.size()) * (where_.heads() / heads_);
+    row += tile.positions;
   }
+}
+
+size_t BatchAttention::FirstToken(const BatchRow& row) const {
+  const size_t tokens = size_t{row.position} + 1;
+  return where_.window == 0 || tokens <= where_.window ? 0 : tokens - where_.window;
+}
+
+BatchAttention::Tile BatchAttention::TileAt(size_t row) const {
+  const size_t most = std::min(batch_.size() - row, kTileRows / heads_);
+  size_t positions = 1;
+  while (positions < most && batch_[row + positions].pages == batch_[row].pages) ++positions;
+  Tile tile = {};
+  tile.row = row;
+  tile.positions = positions;
+  tile.tokens = {FirstToken(batch_[row]), size_t{batch_[row].position} + positions};
+  return tile;
+}
+
+uint64_t BatchAttention::Work(const Tile& tile, size_t tokens) const {
+  return uint64_t{tokens} * (Rows(tile) + kReadRows);
+}
+
+size_t BatchAttention::ThreadOf(const Tile& tile, size_t block) const {
+  const size_t begin = std::max(block * kBlock, tile.tokens.begin);
+  return ThreadAt(tile.work_before + Work(tile, begin - tile.tokens.begin));
+}
+
+template <typename Visit>
+void BatchAttention::ForEachTile(Visit visit) const {
+  uint64_t work = 0;
+  for (size_t head = 0; head < where_.heads(); head += heads_) {
+    for (size_t row = 0; row < batch_.size();) {
+      Tile tile = TileAt(row);
+      tile.head = head;
+      tile.work_before = work;
+      tile.first_thread = ThreadAt(work);
+      tile.last_thread = ThreadOf(tile, (tile.tokens.end - 1) / kBlock);
+      visit(tile);
+      work += Work(tile, tile.tokens.size());
+      row += tile.positions;
+    }
+  }
+}
+
+AttentionSums BatchAttention::Sums(AlignedBuffer<float>& buffer, size_t index) const {
+  float* out = buffer.data() + index * SumsFloats(where_.head_dim);
+  float* max = out + kTileRows * KvPaddedDim(where_.head_dim);
+  return {.max = max, .sum = max + kTileRows, .out = out};
+}
+
+AttentionSums BatchAttention::EmptySums(const Tile& tile, AlignedBuffer<float>& buffer,
+                                        size_t index) const {
+  const AttentionSums sums = Sums(buffer, index);
+  const size_t rows = Rows(tile);
+  std::fill_n(sums.max, rows, -std::numeric_limits<float>::infinity());
+  std::fill_n(sums.sum, rows, 0.0f);
+  std::fill_n(sums.out, rows * KvPaddedDim(where_.head_dim), 0.0f);
+  return sums;
+}
+
+void BatchAttention::RunBlock(const Tile& tile, size_t block, const AttentionSums& sums,
+                              size_t thread) const {
+  const size_t begin = block * kBlock;
+  const auto within = [begin](size_t token) {
+    return static_cast<uint32_t>(std::clamp(token, begin, begin + kBlock) - begin);
+  };
+  std::array<AttentionRange, kTileRows> ranges;
+  for (size_t i = 0; i < tile.positions; ++i) {
+    const BatchRow& row = batch_[tile.row + i];
+    ranges[i] = {within(FirstToken(row)), within(size_t{row.position} + 1)};
+  }
+  const auto kv_head = static_cast<uint32_t>(tile.head / where_.group);
+  std::array<const void*, kAttentionBlockPages> keys = {}, values = {};
+  for (size_t page = ranges[0].begin / kPage; page * kPage < within(tile.tokens.end); ++page) {
+    const uint32_t number = batch_[tile.row].pages[begin / kPage + page];
+    keys[page] = cache_.Keys(where_.layer, kv_head, number);
+    values[page] = cache_.Values(where_.layer, kv_head, number);
+  }
+  const auto run = cache_.type() == KvType::kF16 ? kernel_.run_f16 : kernel_.run_f32;
+  run({.queries = queries_ + tile.row * where_.q_dim() + tile.head * where_.head_dim,
+       .query_stride = where_.q_dim(),
+       .positions = tile.positions,
+       .heads = heads_,
+       .head_dim = where_.head_dim,
+       .padded_dim = KvPaddedDim(where_.head_dim),
+       .scale = where_.scale,
+       .keys = keys.data(),
+       .values = values.data(),
+       .ranges = ranges.data(),
+       .sums = sums,
+       .scratch = threads_[thread].kernel.data()});
+}
+
+void BatchAttention::Store(const Tile& tile, const AttentionSums& sums) const {
+  const size_t dim = where_.head_dim, padded = KvPaddedDim(dim);
+  for (size_t row = 0; row < Rows(tile); ++row) {
+    float* out =
+        out_ + (tile.row + row / heads_) * where_.q_dim() + (tile.head + row % heads_) * dim;
+    for (size_t col = 0; col < dim; ++col) out[col] = sums.out[row * padded + col] / sums.sum[row];
+  }
+}
+
+void BatchAttention::Run(size_t thread) const {
+  ForEachTile([&](const Tile& tile) {
+    if (thread < tile.first_thread || thread > tile.last_thread) return;
+    const size_t first = tile.tokens.begin / kBlock, last = (tile.tokens.end - 1) / kBlock;
+    if (tile.first_thread == tile.last_thread) {
+      const AttentionSums sums = EmptySums(tile, threads_[thread].running, 0);
+      for (size_t block = first; block <= last; ++block) RunBlock(tile, block, sums, thread);
+      Store(tile, sums);
+      return;
+    }
+    for (size_t block = first; block <= last; ++block) {
+      if (ThreadOf(tile, block) != thread) continue;
+      AlignedBuffer<float>& partials = threads_[tile.first_thread].partials;
+      RunBlock(tile, block, EmptySums(tile, partials, block - first), thread);
+    }
+  });
+}
+
+// A thread has the first block of one shared tile at most, its last: so its partials suffice.
+void BatchAttention::Finish(size_t thread) const {
+  ForEachTile([&](const Tile& tile) {
+    if (tile.first_thread != thread || tile.last_thread == thread) return;
+    const size_t blocks = (tile.tokens.end - 1) / kBlock - tile.tokens.begin / kBlock + 1;
+    const AttentionSums sums = EmptySums(tile, threads_[thread].running, 0);
+    for (size_t block = 0; block < blocks; ++block) {
+      kernel_.merge(Sums(threads_[thread].partials, block), Rows(tile),
+                    KvPaddedDim(where_.head_dim), sums);
+    }
+    Store(tile, sums);
+  });
 }
 
 }  // namespace tern

@@ -42,10 +42,11 @@ Compute::Compute(const ModelConfig& config, const Kernels& kernels, ThreadPool* 
       rope_(config, RopeKind::kGlobal),
       scratch_(pool->size()) {
   if (config.sliding_window > 0) local_rope_.emplace(config, RopeKind::kLocal);
+  attention_scratch_.reserve(pool->size());
+  for (size_t i = 0; i < pool->size(); ++i) attention_scratch_.emplace_back(config);
   for (Scratch& scratch : scratch_) {
     scratch.normed = AlignedBuffer<float>(LargestWidth(config));
     scratch.prepared = AlignedBuffer<float>(LargestWidth(config));
-    scratch.scores = AlignedBuffer<float>(config.context);
     scratch.sums = AlignedBuffer<int32_t>(kSumsTile);
     scratch.products = AlignedBuffer<float>(kSumsTile);
     scratch.factors = AlignedBuffer<float>(kSumsTile);
@@ -180,7 +181,8 @@ KvLayer Lane::Where(uint32_t layer, uint32_t cached) const {
           ? config_.attention_scale
           : static_cast<float>(1.0 / std::sqrt(static_cast<double>(config_.head_dim)));
   return {.layer = cached,
-          .kv_dim = config_.kv_dim(),
+          .kv_heads = config_.kv_heads,
+          .group = config_.heads / config_.kv_heads,
           .head_dim = config_.head_dim,
           .window = config_.is_local(layer) ? config_.sliding_window : 0,
           .scale = scale};
@@ -209,21 +211,14 @@ void Lane::RotateAndStore(std::span<const BatchRow> batch, uint32_t layer, uint3
   Sync();
 }
 
-// Heads outside, rows inside: a thread gets early and late rows alike, whose work grows with their
-// position, and reads the same keys for one row after the other.
 void Lane::Attend(std::span<const BatchRow> batch, uint32_t layer, uint32_t cached,
                   const KvCache& cache) {
   const Activations& a = shared_.activations_;
-  const size_t rows = batch.size();
-  const uint32_t heads_per_kv = config_.heads / config_.kv_heads;
-  const IndexRange share = Share(config_.heads * rows, 1);
-  for (size_t unit = share.begin; unit < share.end; ++unit) {
-    const size_t row = unit % rows;
-    const auto head = static_cast<uint32_t>(unit / rows);
-    const size_t offset = row * config_.q_dim() + size_t{head} * config_.head_dim;
-    tern::Attend(kernels_.ops, batch[row], Where(layer, cached), head / heads_per_kv, cache,
-                 a.q + offset, scratch_.scores.data(), a.attended + offset);
-  }
+  const BatchAttention attention(kernels_.attention, batch, Where(layer, cached), cache,
+                                 shared_.attention_scratch_, a.q, a.attended);
+  attention.Run(thread_);
+  Sync();
+  attention.Finish(thread_);
   Sync();
 }
 

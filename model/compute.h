@@ -66,7 +66,6 @@ class Compute {
   struct Scratch {
     AlignedBuffer<float> normed;    // [the largest width]
     AlignedBuffer<float> prepared;  // likewise
-    AlignedBuffer<float> scores;    // [context]
     AlignedBuffer<int32_t> sums;    // [kSumsTile]
     AlignedBuffer<float> products;  // [kSumsTile]
     AlignedBuffer<float> factors;   // [kSumsTile]
@@ -83,8 +82,9 @@ class Compute {
   const Kernels kernels_;
   ThreadPool* const pool_;
   const RopeTables rope_;
-  std::optional<RopeTables> local_rope_;  // of a model with windows
-  std::vector<Scratch> scratch_;          // [threads]
+  std::optional<RopeTables> local_rope_;             // of a model with windows
+  std::vector<Scratch> scratch_;                     // [threads]
+  std::vector<AttentionScratch> attention_scratch_;  // [threads]
 
   size_t rows_ = 0;  // room in the buffers below
   Activations activations_;

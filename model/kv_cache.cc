@@ -2,6 +2,7 @@
 #include "model/kv_cache.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
@@ -12,20 +13,23 @@
 namespace tern {
 namespace {
 
-// Of the keys, or the values, of one page and one layer.
-uint64_t HalfBytes(const ModelConfig& config, KvType type) {
+// Of the keys, or the values, of one page, layer and head.
+uint64_t HeadBytes(const ModelConfig& config, KvType type) {
   const uint64_t element_bytes = type == KvType::kF16 ? sizeof(uint16_t) : sizeof(float);
-  return uint64_t{kKvPageTokens} * config.kv_dim() * element_bytes;
+  return uint64_t{kKvPageTokens} * KvPaddedDim(config.head_dim) * element_bytes;
 }
+
+// A thread's part of a layer begins on a page of the machine's memory.
+constexpr size_t kMemoryPageBytes = 4096;
 
 }  // namespace
 
 uint64_t KvPageBytes(const ModelConfig& config, uint32_t layers, KvType type) {
-  return 2 * HalfBytes(config, type) * layers;
+  return 2 * HeadBytes(config, type) * config.kv_heads * layers;
 }
 
 absl::StatusOr<KvCache> KvCache::Create(const ModelConfig& config, uint32_t layers, uint64_t pages,
-                                        KvType type) {
+                                        KvType type, ThreadPool* pool) {
   const uint64_t page_bytes = KvPageBytes(config, layers, type);
   const absl::Status no_memory = absl::ResourceExhaustedError(
       absl::StrCat("KV cache: no memory for ", pages, " pages of ", page_bytes, " bytes"));
@@ -36,12 +40,30 @@ absl::StatusOr<KvCache> KvCache::Create(const ModelConfig& config, uint32_t laye
   cache.type_ = type;
   cache.layers_ = layers;
   cache.pages_ = pages;
-  cache.half_bytes_ = HalfBytes(config, type);
+  cache.kv_heads_ = config.kv_heads;
+  cache.head_bytes_ = HeadBytes(config, type);
   cache.data_ = AlignedBuffer<uint8_t>::TryAllocate(pages * page_bytes);
   if (cache.data_.size() != pages * page_bytes) return no_memory;
+  cache.Zero(pool);
   cache.free_.resize(pages);
   for (uint64_t i = 0; i < pages; ++i) cache.free_[i] = static_cast<uint32_t>(pages - 1 - i);
   return cache;
+}
+
+void KvCache::Zero(ThreadPool* pool) {
+  const size_t threads = pool == nullptr ? 1 : pool->size();
+  const size_t layer_bytes = 2 * pages_ * head_bytes_ * kv_heads_;
+  const auto zero = [&](size_t thread) {
+    const IndexRange part = SplitRange(layer_bytes, kMemoryPageBytes, thread, threads);
+    for (uint32_t layer = 0; layer < layers_ && part.size() > 0; ++layer) {
+      std::memset(Keys(layer, 0, 0) + part.begin, 0, part.size());
+    }
+  };
+  if (pool == nullptr) {
+    zero(0);
+  } else {
+    pool->Run(zero);
+  }
 }
 
 uint64_t KvCache::PagesMissing(SequenceId sequence, uint64_t tokens) const {
@@ -87,17 +109,6 @@ const std::vector<uint32_t>& KvCache::PageTable(SequenceId sequence) const {
   const auto found = sequences_.find(sequence);
   TERN_CHECK(found != sequences_.end());
   return found->second.pages;
-}
-
-uint8_t* KvCache::Keys(uint32_t layer, uint32_t page) { return data_.data() + Offset(layer, page); }
-uint8_t* KvCache::Values(uint32_t layer, uint32_t page) {
-  return data_.data() + Offset(layer, page) + half_bytes_;
-}
-const uint8_t* KvCache::Keys(uint32_t layer, uint32_t page) const {
-  return data_.data() + Offset(layer, page);
-}
-const uint8_t* KvCache::Values(uint32_t layer, uint32_t page) const {
-  return data_.data() + Offset(layer, page) + half_bytes_;
 }
 
 }  // namespace tern

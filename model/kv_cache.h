@@ -9,6 +9,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "base/aligned_buffer.h"
+#include "base/thread_pool.h"
+#include "kernels/attention.h"
 #include "model/config.h"
 
 namespace tern {
@@ -17,23 +19,31 @@ using SequenceId = uint64_t;
 
 enum class KvType : uint8_t { kF16, kF32 };
 
-inline constexpr uint32_t kKvPageTokens = 32;
+inline constexpr uint32_t kKvPageTokens = kAttentionPageTokens;
 
 constexpr uint64_t KvPagesFor(uint64_t tokens) {
   return (tokens + kKvPageTokens - 1) / kKvPageTokens;
 }
 
+// Columns of a head in the cache: head_dim rounded up to whole vectors.
+constexpr size_t KvPaddedDim(size_t head_dim) {
+  return (head_dim + kAttentionLanes - 1) / kAttentionLanes * kAttentionLanes;
+}
+
 // Bytes of one page: keys and values of kKvPageTokens tokens for `layers` layers.
 uint64_t KvPageBytes(const ModelConfig& config, uint32_t layers, KvType type);
 
-// All memory is taken by Create; nothing is allocated per token but page-table entries.
+// Every layer has its heads one after the other, each with the keys of all pages, then the values:
+// a sequence that grew alone is read from beginning to end (kernels/attention.h has a page's
+// layout). All memory is taken by Create; nothing is allocated per token but page-table entries.
 // Thread-compatible: Reserve and Release must not run beside readers or each other.
 class KvCache {
  public:
-  // For layers [0, layers) of this stage, `pages` pages. RESOURCE_EXHAUSTED if there is no memory
-  // for them.
+  // For layers [0, layers) of this stage, `pages` pages of zeros. The threads of `pool`, if there
+  // is one, write them, each the part of every layer that it will attend to. RESOURCE_EXHAUSTED if
+  // there is no memory for them.
   static absl::StatusOr<KvCache> Create(const ModelConfig& config, uint32_t layers, uint64_t pages,
-                                        KvType type);
+                                        KvType type, ThreadPool* pool = nullptr);
 
   // Makes room for a sequence to hold `tokens` tokens in all. RESOURCE_EXHAUSTED, with nothing
   // changed, if too few pages are free.
@@ -55,17 +65,27 @@ class KvCache {
   // A sequence's pages, in order of position. Valid until the next Reserve or Release. REQUIRES
   // that the sequence has reserved.
   const std::vector<uint32_t>& PageTable(SequenceId sequence) const;
-  // [kKvPageTokens, kv_dim] elements of the cache's type.
-  uint8_t* Keys(uint32_t layer, uint32_t page);
-  uint8_t* Values(uint32_t layer, uint32_t page);
-  const uint8_t* Keys(uint32_t layer, uint32_t page) const;
-  const uint8_t* Values(uint32_t layer, uint32_t page) const;
+  // One head's part of a page, in elements of the cache's type: keys [head_dim, kKvPageTokens] and
+  // values [kKvPageTokens, KvPaddedDim(head_dim)].
+  uint8_t* Keys(uint32_t layer, uint32_t kv_head, uint32_t page) {
+    return data_.data() + Offset(layer, kv_head, page);
+  }
+  uint8_t* Values(uint32_t layer, uint32_t kv_head, uint32_t page) {
+    return Keys(layer, kv_head, page) + pages_ * head_bytes_;
+  }
+  const uint8_t* Keys(uint32_t layer, uint32_t kv_head, uint32_t page) const {
+    return data_.data() + Offset(layer, kv_head, page);
+  }
+  const uint8_t* Values(uint32_t layer, uint32_t kv_head, uint32_t page) const {
+    return Keys(layer, kv_head, page) + pages_ * head_bytes_;
+  }
 
  private:
-  // Where the keys of a layer and page begin in data_; the values follow them.
-  uint64_t Offset(uint32_t layer, uint32_t page) const {
-    return (uint64_t{page} * layers_ + layer) * 2 * half_bytes_;
+  // Where the keys of a layer, head and page begin in data_.
+  uint64_t Offset(uint32_t layer, uint32_t kv_head, uint32_t page) const {
+    return ((uint64_t{layer} * kv_heads_ + kv_head) * 2 * pages_ + page) * head_bytes_;
   }
+  void Zero(ThreadPool* pool);
 
   struct Sequence {
     std::vector<uint32_t> pages;
@@ -77,7 +97,8 @@ class KvCache {
   KvType type_ = KvType::kF16;
   uint32_t layers_ = 0;
   uint64_t pages_ = 0;
-  uint64_t half_bytes_ = 0;  // of the keys, or the values, of one page and one layer
+  uint32_t kv_heads_ = 0;
+  uint64_t head_bytes_ = 0;  // of the keys, or the values, of one page, layer and head
   AlignedBuffer<uint8_t> data_;
   std::vector<uint32_t> free_;
   absl::flat_hash_map<SequenceId, Sequence> sequences_;

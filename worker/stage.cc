@@ -18,8 +18,8 @@ absl::StatusOr<std::unique_ptr<Stage>> Stage::Create(const StageSpec& spec,
   TERN_ASSIGN_OR_RETURN(
       std::unique_ptr<Transformer> transformer,
       Transformer::Load(spec.config, spec.layers, source, kernels, pool, progress));
-  TERN_ASSIGN_OR_RETURN(
-      KvCache cache, KvCache::Create(spec.config, spec.layers.size(), spec.kv_pages, spec.kv_type));
+  TERN_ASSIGN_OR_RETURN(KvCache cache, KvCache::Create(spec.config, spec.layers.size(),
+                                                       spec.kv_pages, spec.kv_type, pool));
   return std::unique_ptr<Stage>(new Stage(spec, std::move(transformer), std::move(cache)));
 }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -103,28 +104,44 @@ TEST(KvCacheTest, NoPageIsLostOrShared) {
   }
 }
 
-TEST(KvCacheTest, PagesOfLayersDoNotOverlap) {
+TEST(KvCacheTest, ColumnsArePaddedToWholeVectors) {
+  ModelConfig config = SmallConfig();
+  config.head_dim = 20;
+  config.kv_heads = 3;
+  EXPECT_EQ(KvPageBytes(config, 1, KvType::kF16), 2 * 32 * 3 * 32 * 2);
+}
+
+TEST(KvCacheTest, BeginsWithZerosWhoeverWroteThem) {
   const ModelConfig config = SmallConfig();
-  KvCache cache = KvCache::Create(config, 3, 2, KvType::kF16).value();
-  const size_t half = KvPageBytes(config, 1, KvType::kF16) / 2;
-  uint8_t mark = 0;
-  for (uint32_t page = 0; page < 2; ++page) {
-    for (uint32_t layer = 0; layer < 3; ++layer) {
-      std::memset(cache.Keys(layer, page), ++mark, half);
-      std::memset(cache.Values(layer, page), ++mark, half);
-    }
+  const auto pool = ThreadPool::Create({.threads = 3, .cpus = {}}).value();
+  for (ThreadPool* threads : {pool.get(), static_cast<ThreadPool*>(nullptr)}) {
+    const KvCache cache = KvCache::Create(config, 3, 5, KvType::kF16, threads).value();
+    const uint8_t* begin = cache.Keys(0, 0, 0);
+    const uint8_t* end = begin + 5 * KvPageBytes(config, 3, KvType::kF16);
+    EXPECT_EQ(std::count(begin, end, 0), end - begin);
   }
-  mark = 0;
-  for (uint32_t page = 0; page < 2; ++page) {
-    for (uint32_t layer = 0; layer < 3; ++layer) {
-      const uint8_t* keys = cache.Keys(layer, page);
-      const uint8_t* values = cache.Values(layer, page);
-      ++mark;
-      EXPECT_EQ(std::vector<uint8_t>(keys, keys + half), std::vector<uint8_t>(half, mark));
-      ++mark;
-      EXPECT_EQ(std::vector<uint8_t>(values, values + half), std::vector<uint8_t>(half, mark));
+}
+
+TEST(KvCacheTest, HeadsOfPagesAndLayersDoNotOverlap) {
+  const ModelConfig config = SmallConfig();
+  constexpr uint32_t kLayers = 3, kPages = 2;
+  KvCache cache = KvCache::Create(config, kLayers, kPages, KvType::kF16).value();
+  const size_t bytes = KvPageBytes(config, 1, KvType::kF16) / 2 / config.kv_heads;
+  const auto for_each = [&](auto visit) {
+    uint8_t mark = 0;
+    for (uint32_t page = 0; page < kPages; ++page) {
+      for (uint32_t layer = 0; layer < kLayers; ++layer) {
+        for (uint32_t head = 0; head < config.kv_heads; ++head) {
+          visit(cache.Keys(layer, head, page), ++mark);
+          visit(cache.Values(layer, head, page), ++mark);
+        }
+      }
     }
-  }
+  };
+  for_each([&](uint8_t* half, uint8_t mark) { std::memset(half, mark, bytes); });
+  for_each([&](const uint8_t* half, uint8_t mark) {
+    EXPECT_EQ(std::count(half, half + bytes, mark), static_cast<ptrdiff_t>(bytes));
+  });
 }
 
 }  // namespace
