@@ -35,6 +35,11 @@ class MappedFile {
   const std::span<const uint8_t> bytes_;
 };
 
+// Tells the system that bytes of a mapped file will not be needed soon: pages that lie wholly
+// within leave this process's memory. Touched again, they are read again. REQUIRES bytes of a
+// MappedFile.
+void ReleasePages(std::span<const uint8_t> bytes);
+
 }  // namespace tern
 
 #endif  // TERN_BASE_MAPPED_FILE_H_

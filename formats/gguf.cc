@@ -364,7 +364,10 @@ absl::StatusOr<TensorView> GgufFile::Find(absl::string_view name) const {
     return absl::FailedPreconditionError(
         absl::StrCat(name_, ": tensor ", absl::Utf8SafeCEscape(info.name), ": ", unreadable));
   }
-  return TensorView{info, bytes_.subspan(offsets_[found->second], info.bytes)};
+  return TensorView{.info = info,
+                    .data = bytes_.subspan(offsets_[found->second], info.bytes),
+                    .owner = file_,
+                    .is_mapped = file_ != nullptr};
 }
 
 }  // namespace tern

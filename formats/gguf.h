@@ -75,7 +75,7 @@ class GgufFile final : public TensorSource {
   absl::Status WrongKind(absl::string_view key, const GgufValue& value,
                          absl::string_view want) const;
 
-  std::unique_ptr<MappedFile> file_;  // null when made by Parse
+  std::shared_ptr<MappedFile> file_;  // null when made by Parse
   std::span<const uint8_t> bytes_;
   std::string name_;
   uint32_t version_ = 0;

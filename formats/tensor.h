@@ -63,6 +63,7 @@ struct TensorView {
   TensorInfo info;
   std::span<const uint8_t> data;
   std::shared_ptr<const void> owner = nullptr;  // of `data`; null: it lives as long as the source
+  bool is_mapped = false;                       // `data` is part of a MappedFile
 };
 
 // Where a stage finds its weights: a model file, or shards fetched one tensor at a time.
@@ -72,6 +73,9 @@ class TensorSource {
   virtual ~TensorSource() = default;
   // NOT_FOUND, naming the tensor, if there is none.
   virtual absl::StatusOr<TensorView> Find(absl::string_view name) const = 0;
+  // A digest that determines the tensor's bytes, if they have not changed since the source was
+  // opened; empty if there is none without reading them each time.
+  virtual std::string ContentId(absl::string_view /*name*/) const { return ""; }
 };
 
 }  // namespace tern

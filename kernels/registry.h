@@ -44,9 +44,11 @@ MatrixKernels BestKernels(Packing packing, Isa isa);
 // One kernel of each operation. Copy freely.
 struct Kernels {
   Isa isa = Isa::kPortable;   // what the others were chosen for
-  MatrixKernels matrix = {};  // for every matrix, unless `measure`
-  bool is_forced = false;     // by name
-  bool measure = false;       // loading finds out what serves each shape best: kernels/tuner.h
+  MatrixKernels matrix = {};  // for every matrix, unless they are measured
+  bool is_forced = false;     // by name: then nothing is measured
+  // Loading may measure what serves each shape best (kernels/tuner.h), and keep that and packed
+  // weights in the user's cache directory (base/cache_directory.h).
+  bool may_cache = false;
   GroupGemmKernel group_gemm = {};
   VectorOps ops = {};
   AttentionKernel attention = {};

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/cache_directory.h"
 #include "base/status_macros.h"
+#include "model/content_id.h"
 #include "model/gguf_config.h"
 #include "model/hf_model.h"
 #include "model/scale_folding.h"
@@ -45,6 +48,32 @@ class DialectSource final : public TensorSource {
   const I2SDialect dialect_;
 };
 
+// Knows what the tensors below it are made from.
+class IdentifiedSource final : public TensorSource {
+ public:
+  IdentifiedSource(const TensorSource& source, std::string path, I2SDialect dialect)
+      : source_(source), path_(std::move(path)), dialect_(dialect) {}
+
+  absl::StatusOr<TensorView> Find(absl::string_view name) const override {
+    return source_.Find(name);
+  }
+
+  std::string ContentId(absl::string_view /*name*/) const override {
+    std::call_once(once_, [this] {
+      id_ = tern::ContentId(path_, DefaultCacheDirectory());
+      if (!id_.empty()) absl::StrAppend(&id_, " dialect ", static_cast<int>(dialect_));
+    });
+    return id_;
+  }
+
+ private:
+  const TensorSource& source_;
+  const std::string path_;
+  const I2SDialect dialect_;
+  mutable std::once_flag once_;
+  mutable std::string id_;
+};
+
 }  // namespace
 
 ModelFile::ModelFile() = default;
@@ -57,6 +86,9 @@ absl::StatusOr<std::unique_ptr<ModelFile>> ModelFile::Open(const std::string& pa
   std::error_code ignored;
   const bool is_directory = std::filesystem::is_directory(path, ignored);
   TERN_RETURN_IF_ERROR(is_directory ? file->OpenDirectory() : file->OpenGguf(options));
+  file->layers_.push_back(
+      std::make_unique<IdentifiedSource>(*file->tensors_, path, options.dialect));
+  file->tensors_ = file->layers_.back().get();
   return file;
 }
 

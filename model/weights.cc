@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/cache_directory.h"
+#include "base/mapped_file.h"
 #include "base/status_macros.h"
 #include "formats/dense.h"
 #include "formats/ternary.h"
@@ -18,6 +19,8 @@
 #include "kernels/t2r16.h"
 #include "kernels/tuner.h"
 #include "model/matrix_loader.h"
+#include "model/packed_cache.h"
+#include "model/packed_matrix.h"
 
 namespace tern {
 namespace {
@@ -62,6 +65,12 @@ uint64_t LoadedMatrixBytes(uint64_t rows, uint64_t cols, uint64_t group_cols) {
   return PackedBytes(Packing::kT2R16, rows, cols) + scales * sizeof(float);
 }
 
+// Empty if nothing may be kept.
+std::string InCacheDirectory(const Kernels& kernels, const char* name) {
+  const std::string directory = kernels.may_cache ? DefaultCacheDirectory() : "";
+  return directory.empty() ? directory : absl::StrCat(directory, name);
+}
+
 // Loads one tensor at a time, with all threads.
 class Loader {
  public:
@@ -72,7 +81,8 @@ class Loader {
         kernels_(kernels),
         pool_(pool),
         total_bytes_(total_bytes),
-        progress_(progress) {}
+        progress_(progress),
+        packed_(InCacheDirectory(kernels, "/packed")) {}
 
   absl::StatusOr<LayerWeights> Layer(uint32_t layer);
   absl::StatusOr<NormWeights> Norm(const TensorSpec& want);
@@ -81,6 +91,7 @@ class Loader {
  private:
   absl::StatusOr<TensorView> Find(const TensorSpec& want) const;
   absl::StatusOr<BitLinear> Matrix(const TensorSpec& want);
+  absl::StatusOr<BitLinear> PackedMatrix(const TensorSpec& want, const MatrixOptions& options);
   absl::Status CopyRows(const TensorView& view, EmbeddingTable& table);
   MatrixKernels KernelsFor(const TensorSpec& matrix, size_t group_cols);
 
@@ -94,6 +105,7 @@ class Loader {
   const uint64_t total_bytes_;
   const std::function<void(float)>& progress_;
   uint64_t done_bytes_ = 0;
+  PackedCache packed_;
 };
 
 absl::StatusOr<TensorView> Loader::Find(const TensorSpec& want) const {
@@ -150,23 +162,37 @@ absl::StatusOr<NormWeights> Loader::Norm(const TensorSpec& want) {
 
 MatrixKernels Loader::KernelsFor(const TensorSpec& matrix, size_t group_cols) {
   if (group_cols > 0) return BestKernels(Packing::kT2R16, kernels_.isa);
-  if (!kernels_.measure) return kernels_.matrix;
-  if (!tuner_) {
-    const std::string cache = DefaultCacheDirectory();
-    tuner_.emplace(&pool_, cache.empty() ? cache : absl::StrCat(cache, "/kernels"));
-  }
+  if (!kernels_.may_cache || kernels_.is_forced) return kernels_.matrix;
+  if (!tuner_) tuner_.emplace(&pool_, InCacheDirectory(kernels_, "/kernels"));
   return tuner_->Choose(matrix.shape[1], matrix.shape[0]);
 }
 
-absl::StatusOr<BitLinear> Loader::Matrix(const TensorSpec& want) {
+// From the cache, or packed now and kept there.
+absl::StatusOr<BitLinear> Loader::PackedMatrix(const TensorSpec& want,
+                                               const MatrixOptions& options) {
+  const std::string content_id = kernels_.may_cache ? source_.ContentId(want.name) : "";
+  const std::string form = PackedMatrixForm(want.name, options);
+  if (const auto file = packed_.Find(content_id, form, kPackedMatrixArrays)) {
+    absl::StatusOr<BitLinear> matrix =
+        ReadPackedMatrix(*file, want.shape[1], want.shape[0], options, pool_);
+    if (matrix.ok()) return matrix;
+    packed_.Discard(content_id, form, matrix.status());
+  }
   TERN_ASSIGN_OR_RETURN(const TensorView view, Find(want));
+  TERN_ASSIGN_OR_RETURN(BitLinear matrix, LoadMatrix(view, options, pool_));
+  packed_.Store(content_id, form, ArraysOf(matrix));
+  if (view.is_mapped) ReleasePages(view.data);
+  return matrix;
+}
+
+absl::StatusOr<BitLinear> Loader::Matrix(const TensorSpec& want) {
   const bool is_rotary =
       absl::EndsWith(want.name, ".attn_q.weight") || absl::EndsWith(want.name, ".attn_k.weight");
   const MatrixOptions options = {
       .kernels = KernelsFor(want, config_.group_cols),
       .group_cols = config_.group_cols,
       .interleaved_head_dim = config_.interleaved_rope && is_rotary ? config_.head_dim : 0};
-  TERN_ASSIGN_OR_RETURN(BitLinear matrix, LoadMatrix(view, options, pool_));
+  TERN_ASSIGN_OR_RETURN(BitLinear matrix, PackedMatrix(want, options));
   matrix.rotated = config_.rotation.Applies(want.name);
   Done(want);
   return matrix;
@@ -215,7 +241,7 @@ absl::StatusOr<EmbeddingTable> Loader::Table(const TensorSpec& want) {
     const size_t group_cols = TableGroupCols(table.type, table.cols);
     const MatrixOptions options = {.kernels = KernelsFor(want, group_cols),
                                    .group_cols = group_cols};
-    TERN_ASSIGN_OR_RETURN(table.ternary, LoadMatrix(view, options, pool_));
+    TERN_ASSIGN_OR_RETURN(table.ternary, PackedMatrix(want, options));
     // A tied head multiplies rows that are stored rotated.
     table.ternary.rotated = want.role == TensorRole::kEmbedding
                                 ? config_.rotation.embedding

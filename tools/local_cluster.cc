@@ -118,7 +118,7 @@ LocalCluster::~LocalCluster() {
 // From the last stage to the first: each needs the address of the next.
 absl::Status LocalCluster::Start(const LocalClusterOptions& options) {
   TERN_ASSIGN_OR_RETURN(Kernels kernels, ChooseKernels(options.isa));
-  kernels.measure = options.measure_kernels && !kernels.is_forced;
+  kernels.may_cache = options.may_cache;
   TERN_ASSIGN_OR_RETURN(const std::vector<LayerRange> layers, SplitLayers(config_, options));
   TERN_RETURN_IF_ERROR(CheckMemory(config_, layers, options));
   TERN_ASSIGN_OR_RETURN(results_, transport_.Listen(kResults, [this](Frame frame) {

@@ -24,9 +24,9 @@ struct LocalClusterOptions {
   uint32_t stages = 1;
   std::vector<uint32_t> layers;  // of each stage; empty: shared out evenly
   size_t threads = 1;            // of each stage
-  std::vector<int> cpus;  // to pin to, stage after stage, over again if they run out; empty: none
-  std::string isa;        // see ChooseKernels
-  bool measure_kernels = false;  // unless `isa` forces some; see Kernels
+  std::vector<int> cpus;   // to pin to, stage after stage, over again if they run out; empty: none
+  std::string isa;         // see ChooseKernels
+  bool may_cache = false;  // see Kernels
   KvType kv_type = KvType::kF16;
   uint64_t kv_tokens = 0;  // KV cache over all sequences; the context if that is more
   uint32_t prefill_chunk = 64;

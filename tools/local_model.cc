@@ -47,7 +47,7 @@ absl::StatusOr<OpenedModel> OpenModel(const std::string& path, bool needs_tokeni
 
 absl::StatusOr<LocalModel> LoadLocalModel(const LocalModelFlags& flags, bool needs_tokenizer) {
   TERN_ASSIGN_OR_RETURN(Kernels kernels, ChooseKernels(flags.kernel));
-  kernels.measure = !kernels.is_forced;
+  kernels.may_cache = true;
   TERN_ASSIGN_OR_RETURN(OpenedModel opened, OpenModel(flags.model_path, needs_tokenizer));
   LocalModel model;
   model.file = std::move(opened.file);

@@ -81,7 +81,7 @@ absl::StatusOr<LocalClusterOptions> ClusterOptions(const RunFlags& flags, Progre
   LocalClusterOptions options;
   options.stages = flags.stages;
   options.isa = flags.kernel;
-  options.measure_kernels = true;
+  options.may_cache = true;
   options.kv_type = flags.kv == "f32" ? KvType::kF32 : KvType::kF16;
   options.progress = [bar](float share) { bar->Update(share); };
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());

@@ -200,7 +200,7 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
   const size_t processors = cpus.empty() ? topology.cores.size() : cpus.size();
   const size_t threads = options.threads == 0 ? processors : options.threads;
   TERN_ASSIGN_OR_RETURN(impl->kernels, ChooseKernels(options.kernel));
-  impl->kernels.measure = !impl->kernels.is_forced;
+  impl->kernels.may_cache = true;
   TERN_ASSIGN_OR_RETURN(impl->pool, ThreadPool::Create({.threads = threads, .cpus = cpus}));
   const double weights_per_second = MeasureWeightsPerSecond(impl->kernels, *impl->pool);
 
