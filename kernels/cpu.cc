@@ -11,13 +11,21 @@ namespace tern {
 namespace {
 
 #if defined(__x86_64__)
-constexpr Isa kIsas[] = {Isa::kAvx512Vbmi, Isa::kAvx512Vnni, Isa::kAvx2, Isa::kPortable};
+constexpr Isa kIsas[] = {Isa::kAvx512Vbmi, Isa::kAvx512Vnni, Isa::kAvxVnni, Isa::kAvx2,
+                         Isa::kPortable};
 
 // clang 14's __builtin_cpu_supports does not know "f16c". The operating system's part, saving ymm
 // registers, is that of AVX2.
 bool HasF16c() {
   unsigned eax, ebx, ecx, edx;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
+// Neither does clang's know "avxvnni".
+bool HasAvxVnni() {
+  unsigned eax, ebx, ecx, edx;
+  constexpr unsigned kAvxVnniBit = 1u << 4;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kAvxVnniBit) != 0;
 }
 #else
 constexpr Isa kIsas[] = {Isa::kPortable};
@@ -33,6 +41,8 @@ const char* IsaName(Isa isa) {
       return "portable";
     case Isa::kAvx2:
       return "avx2";
+    case Isa::kAvxVnni:
+      return "avxvnni";
     case Isa::kAvx512Vnni:
       return "avx512vnni";
     case Isa::kAvx512Vbmi:
@@ -49,6 +59,8 @@ bool CpuSupports(Isa isa) {
     // __builtin_cpu_supports also asks whether the operating system saves the registers.
     case Isa::kAvx2:
       return __builtin_cpu_supports("avx2") && HasF16c();
+    case Isa::kAvxVnni:
+      return CpuSupports(Isa::kAvx2) && HasAvxVnni();
     case Isa::kAvx512Vnni:
       return CpuSupports(Isa::kAvx2) && __builtin_cpu_supports("avx512f") &&
              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&

@@ -8,13 +8,14 @@
 
 namespace tern {
 
-// In ascending order of preference on one architecture; each has what the ones before it have.
-enum class Isa { kPortable, kAvx2, kAvx512Vnni, kAvx512Vbmi };
+// In ascending order of preference on one architecture. A CPU that has one may lack those before
+// it, but for the first two.
+enum class Isa { kPortable, kAvx2, kAvxVnni, kAvx512Vnni, kAvx512Vbmi };
 
 // Those of the architecture that this build is for, best first; portable is the last.
 std::span<const Isa> Isas();
 
-// "portable", "avx2", "avx512vnni" or "avx512vbmi".
+// "portable", "avx2", "avxvnni", "avx512vnni" or "avx512vbmi".
 const char* IsaName(Isa isa);
 
 // Whether this CPU and operating system can run kernels of `isa`. kAvx2 includes F16C; kAvx512Vnni

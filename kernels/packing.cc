@@ -5,6 +5,7 @@
 
 #include "kernels/b3r16.h"
 #include "kernels/t2r16.h"
+#include "kernels/tl2r32.h"
 
 namespace tern {
 namespace {
@@ -12,20 +13,18 @@ namespace {
 constexpr PackingInfo kPackings[] = {
     {Packing::kT2R16, "t2r16", kT2R16Rows, kT2R16Cols, kT2R16TileBytes},
     {Packing::kB3R16, "b3r16", kB3R16Rows, kB3R16Cols, kB3R16TileBytes},
+    {Packing::kTL2R32, "tl2r32", kTL2R32Rows, kTL2R32Cols, kTL2R32TileBytes},
 };
 
-// Row `row` begins with byte 4 * (row in its tile) of its group.
-size_t RowOffset(const PackingInfo& info, size_t cols, size_t row) {
-  const size_t in_tile = row % info.tile_rows;
-  return PackedBytes(info.packing, row - in_tile, cols) + 4 * in_tile;
-}
-
-void PackRow(Packing packing, const int8_t* trits, size_t cols, uint8_t* to) {
+// One row to its place among those of a group.
+void PackRow(Packing packing, const int8_t* trits, size_t cols, size_t row, uint8_t* group) {
   switch (packing) {
     case Packing::kT2R16:
-      return PackT2R16Row(trits, cols, to);
+      return PackT2R16Row(trits, cols, group + 4 * row);
     case Packing::kB3R16:
-      return PackB3R16Row(trits, cols, to);
+      return PackB3R16Row(trits, cols, group + 4 * row);
+    case Packing::kTL2R32:
+      return PackTL2R32Row(trits, cols, row, group);
   }
 }
 
@@ -50,17 +49,21 @@ void PackRows(Packing packing, const int8_t* trits, size_t cols, size_t row_begi
   const std::vector<int8_t> padding(row_end < padded_end ? cols : 0, 0);
   for (size_t row = row_begin; row < padded_end; ++row) {
     const int8_t* from = row < row_end ? trits + (row - row_begin) * cols : padding.data();
-    PackRow(packing, from, cols, packed + RowOffset(info, cols, row));
+    const size_t in_group = row % info.tile_rows;
+    PackRow(packing, from, cols, in_group, packed + PackedBytes(packing, row - in_group, cols));
   }
 }
 
 void UnpackRow(Packing packing, const uint8_t* packed, size_t cols, size_t row, int8_t* trits) {
-  const uint8_t* from = packed + RowOffset(InfoOf(packing), cols, row);
+  const size_t in_group = row % InfoOf(packing).tile_rows;
+  const uint8_t* group = packed + PackedBytes(packing, row - in_group, cols);
   switch (packing) {
     case Packing::kT2R16:
-      return UnpackT2R16Row(from, cols, trits);
+      return UnpackT2R16Row(group + 4 * in_group, cols, trits);
     case Packing::kB3R16:
-      return UnpackB3R16Row(from, cols, trits);
+      return UnpackB3R16Row(group + 4 * in_group, cols, trits);
+    case Packing::kTL2R32:
+      return UnpackTL2R32Row(group, cols, in_group, trits);
   }
 }
 

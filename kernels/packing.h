@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // How ternary weights lie in memory for the kernels. A packing is made of tiles: so many rows times
 // so many columns in so many bytes. The tiles of one group of rows follow each other along the
-// columns, then come the next rows. Rows are padded to whole tiles with trit 0, columns with code
-// 0, which multiplies whatever stands there to nothing.
+// columns, then come the next rows. Rows are padded to whole tiles with trit 0, columns with what
+// multiplies whatever activations stand there to nothing.
 //
 // A packing is the same on every CPU; which one a matrix is in is decided by measuring
 // (kernels/tuner.h). docs/kernels.md draws the bytes of each.
@@ -16,8 +16,9 @@
 namespace tern {
 
 enum class Packing : uint8_t {
-  kT2R16,  // kernels/t2r16.h: 2 bits a weight
-  kB3R16,  // kernels/b3r16.h: 5 weights a byte
+  kT2R16,   // kernels/t2r16.h: 2 bits a weight
+  kB3R16,   // kernels/b3r16.h: 5 weights a byte
+  kTL2R32,  // kernels/tl2r32.h: 3 weights in 5 bits, for look-ups
 };
 
 struct PackingInfo {

@@ -20,20 +20,28 @@ constexpr GemvKernel kGemvKernels[] = {
 #if defined(__x86_64__)
     {"gemv_b3r16_avx512vbmi", Isa::kAvx512Vbmi, Packing::kB3R16, GemvB3R16Avx512Vbmi},
     {"gemv_t2r16_avx512vnni", Isa::kAvx512Vnni, Packing::kT2R16, GemvT2R16Avx512Vnni},
+    {"gemv_tl2r32_avx512vnni", Isa::kAvx512Vnni, Packing::kTL2R32, GemvTL2R32Avx512Vnni},
+    {"gemv_t2r16_avxvnni", Isa::kAvxVnni, Packing::kT2R16, GemvT2R16AvxVnni},
     {"gemv_t2r16_avx2", Isa::kAvx2, Packing::kT2R16, GemvT2R16Avx2},
+    {"gemv_tl2r32_avx2", Isa::kAvx2, Packing::kTL2R32, GemvTL2R32Avx2},
 #endif
     {"gemv_t2r16_portable", Isa::kPortable, Packing::kT2R16, GemvT2R16Portable},
     {"gemv_b3r16_portable", Isa::kPortable, Packing::kB3R16, GemvB3R16Portable},
+    {"gemv_tl2r32_portable", Isa::kPortable, Packing::kTL2R32, GemvTL2R32Portable},
 };
 
 constexpr GemmKernel kGemmKernels[] = {
 #if defined(__x86_64__)
     {"gemm_b3r16_avx512vbmi", Isa::kAvx512Vbmi, Packing::kB3R16, GemmB3R16Avx512Vbmi},
     {"gemm_t2r16_avx512vnni", Isa::kAvx512Vnni, Packing::kT2R16, GemmT2R16Avx512Vnni},
+    {"gemm_tl2r32_avx512vnni", Isa::kAvx512Vnni, Packing::kTL2R32, GemmTL2R32Avx512Vnni},
+    {"gemm_t2r16_avxvnni", Isa::kAvxVnni, Packing::kT2R16, GemmT2R16AvxVnni},
     {"gemm_t2r16_avx2", Isa::kAvx2, Packing::kT2R16, GemmT2R16Avx2},
+    {"gemm_tl2r32_avx2", Isa::kAvx2, Packing::kTL2R32, GemmTL2R32Avx2},
 #endif
     {"gemm_t2r16_portable", Isa::kPortable, Packing::kT2R16, GemmT2R16Portable},
     {"gemm_b3r16_portable", Isa::kPortable, Packing::kB3R16, GemmB3R16Portable},
+    {"gemm_tl2r32_portable", Isa::kPortable, Packing::kTL2R32, GemmTL2R32Portable},
 };
 
 constexpr GroupGemmKernel kGroupGemmKernels[] = {

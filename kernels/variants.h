@@ -16,6 +16,8 @@ void GemvT2R16Portable(const GemvArgs& args);
 void GemmT2R16Portable(const GemmArgs& args);
 void GemvB3R16Portable(const GemvArgs& args);
 void GemmB3R16Portable(const GemmArgs& args);
+void GemvTL2R32Portable(const GemvArgs& args);
+void GemmTL2R32Portable(const GemmArgs& args);
 void GroupGemmT2R16Portable(const GroupGemmArgs& args);
 extern const VectorOps kVectorPortable;
 extern const AttentionKernel kAttentionPortable;
@@ -27,11 +29,20 @@ void GroupGemmT2R16Avx2(const GroupGemmArgs& args);
 extern const VectorOps kVectorAvx2;
 extern const AttentionKernel kAttentionAvx2;
 
+void GemvT2R16AvxVnni(const GemvArgs& args);
+void GemmT2R16AvxVnni(const GemmArgs& args);
+
+void GemvTL2R32Avx2(const GemvArgs& args);
+void GemmTL2R32Avx2(const GemmArgs& args);
+
 void GemvT2R16Avx512Vnni(const GemvArgs& args);
 void GemmT2R16Avx512Vnni(const GemmArgs& args);
 void GroupGemmT2R16Avx512Vnni(const GroupGemmArgs& args);
 extern const VectorOps kVectorAvx512Vnni;
 extern const AttentionKernel kAttentionAvx512Vnni;
+
+void GemvTL2R32Avx512Vnni(const GemvArgs& args);
+void GemmTL2R32Avx512Vnni(const GemmArgs& args);
 
 void GemvB3R16Avx512Vbmi(const GemvArgs& args);
 void GemmB3R16Avx512Vbmi(const GemmArgs& args);

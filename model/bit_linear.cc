@@ -112,11 +112,13 @@ void MultiplyTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows
   MultiplyGroupScaled(matrix, tile, x, kernels, scratch, out);
 }
 
-// Rows outside, tokens inside: a tile's weights stay in the cache for all tokens.
+// Rows outside, tokens inside: a tile's weights stay in the cache for all tokens. One token has
+// nothing to come back for: one call for all rows, as look-up kernels make tables in each.
 template <typename Body>
 void ForEachTile(IndexRange part, size_t tokens, Body body) {
-  for (size_t row = part.begin; row < part.end; row += kRowTile) {
-    const size_t rows = std::min(kRowTile, part.end - row);
+  const size_t row_tile = tokens == 1 ? kSumsTile : kRowTile;
+  for (size_t row = part.begin; row < part.end; row += row_tile) {
+    const size_t rows = std::min(row_tile, part.end - row);
     for (size_t token = 0; token < tokens; token += kTokenTile) {
       body(Tile{row, rows, token, std::min(kTokenTile, tokens - token)});
     }
