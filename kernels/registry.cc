@@ -2,6 +2,7 @@
 #include "kernels/registry.h"
 
 #include <cstdlib>
+#include <limits>
 #include <optional>
 
 #include "absl/status/status.h"
@@ -52,6 +53,16 @@ constexpr GroupGemmKernel kGroupGemmKernels[] = {
     {"group_gemm_t2r16_portable", Isa::kPortable, GroupGemmT2R16Portable},
 };
 
+constexpr ScreenKernel kScreenKernels[] = {
+#if defined(__x86_64__)
+    {"screen_q8r16_avx512vnni", Isa::kAvx512Vnni, ScreenQ8R16Avx512Vnni},
+    {"screen_q8r16_avx2", Isa::kAvx2, ScreenQ8R16Avx2},
+#endif
+    {"screen_q8r16_portable", Isa::kPortable, ScreenQ8R16Portable},
+};
+
+constexpr char kFullHead[] = "full_head";
+
 bool Serves(Isa kernel, Isa isa) { return kernel <= isa && CpuSupports(kernel); }
 
 // The first of `table` of an instruction set up to `isa` for which `fits` holds.
@@ -87,7 +98,7 @@ absl::Status UnknownName(absl::string_view name) {
   std::string known;
   for (const Isa isa : Isas()) absl::StrAppend(&known, IsaName(isa), ", ");
   for (const PackingInfo& info : Packings()) absl::StrAppend(&known, info.name, ", ");
-  known.resize(known.size() - 2);
+  absl::StrAppend(&known, kFullHead);
   return absl::InvalidArgumentError(
       absl::StrCat("kernel: found \"", name, "\", want one of ", known));
 }
@@ -96,6 +107,7 @@ absl::Status UnknownName(absl::string_view name) {
 struct Wanted {
   std::optional<Isa> isa;
   std::optional<Packing> packing;
+  bool full_head = false;
 };
 
 absl::StatusOr<Wanted> ParseWanted(const std::string& names) {
@@ -105,6 +117,8 @@ absl::StatusOr<Wanted> ParseWanted(const std::string& names) {
       wanted.isa = isa;
     } else if (const std::optional<Packing> packing = FindPacking(name)) {
       wanted.packing = packing;
+    } else if (name == kFullHead) {
+      wanted.full_head = true;
     } else {
       return UnknownName(name);
     }
@@ -126,6 +140,8 @@ std::span<const GemvKernel> GemvKernels() { return kGemvKernels; }
 std::span<const GemmKernel> GemmKernels() { return kGemmKernels; }
 
 std::span<const GroupGemmKernel> GroupGemmKernels() { return kGroupGemmKernels; }
+
+std::span<const ScreenKernel> ScreenKernels() { return kScreenKernels; }
 
 std::span<const VectorOps> VectorOpsTable() {
   // Copies data only: no function of a file compiled for one instruction set runs before
@@ -173,12 +189,15 @@ absl::StatusOr<Kernels> ChooseKernels(const std::string& wanted) {
     return absl::FailedPreconditionError(
         absl::StrCat("kernel instruction set ", IsaName(isa), ": this CPU cannot run it"));
   }
-  return Kernels{.isa = isa,
-                 .matrix = BestKernels(parsed.packing.value_or(Packing::kT2R16), isa),
-                 .is_forced = parsed.isa || parsed.packing,
-                 .group_gemm = Find(GroupGemmKernels(), isa),
-                 .ops = Find(VectorOpsTable(), isa),
-                 .attention = Find(AttentionKernels(), isa)};
+  return Kernels{
+      .isa = isa,
+      .matrix = BestKernels(parsed.packing.value_or(Packing::kT2R16), isa),
+      .is_forced = parsed.isa || parsed.packing,
+      .group_gemm = Find(GroupGemmKernels(), isa),
+      .screen = Find(ScreenKernels(), isa),
+      .screen_from_rows = parsed.full_head ? std::numeric_limits<size_t>::max() : kScreenFromRows,
+      .ops = Find(VectorOpsTable(), isa),
+      .attention = Find(AttentionKernels(), isa)};
 }
 
 }  // namespace tern

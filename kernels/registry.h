@@ -11,6 +11,7 @@
 #include "kernels/gemm.h"
 #include "kernels/gemv.h"
 #include "kernels/group_gemm.h"
+#include "kernels/screen.h"
 #include "kernels/vector_ops.h"
 
 namespace tern {
@@ -19,6 +20,7 @@ namespace tern {
 std::span<const GemvKernel> GemvKernels();
 std::span<const GemmKernel> GemmKernels();
 std::span<const GroupGemmKernel> GroupGemmKernels();
+std::span<const ScreenKernel> ScreenKernels();
 std::span<const VectorOps> VectorOpsTable();
 std::span<const AttentionKernel> AttentionKernels();
 
@@ -41,6 +43,10 @@ inline constexpr size_t kFewTokens = 16;
 // packing has portable ones.
 MatrixKernels BestKernels(Packing packing, Isa isa);
 
+// Rows from which a head is screened (model/head_search.h). Smaller ones are quick anyway, and
+// their largest logits stand out less.
+inline constexpr size_t kScreenFromRows = 4096;
+
 // One kernel of each operation. Copy freely.
 struct Kernels {
   Isa isa = Isa::kPortable;   // what the others were chosen for
@@ -50,14 +56,17 @@ struct Kernels {
   // weights in the user's cache directory (base/cache_directory.h).
   bool may_cache = false;
   GroupGemmKernel group_gemm = {};
+  ScreenKernel screen = {};
+  size_t screen_from_rows = kScreenFromRows;  // smaller heads are always computed in full
   VectorOps ops = {};
   AttentionKernel attention = {};
 };
 
 // The best set that this CPU can run. `wanted` forces an instruction set ("portable", "avx2",
 // "avxvnni", "avx512vnni", "avx512vbmi"), a packing ("t2r16", "b3r16", "tl2r32"), or both with a
-// comma between; empty takes the environment's TERN_KERNEL, and if that is empty too, the best.
-// INVALID_ARGUMENT for an unknown name, FAILED_PRECONDITION if this CPU cannot run it.
+// comma between, and "full_head" computes every head in full; empty takes the environment's
+// TERN_KERNEL, and if that is empty too, the best. INVALID_ARGUMENT for an unknown name,
+// FAILED_PRECONDITION if this CPU cannot run it.
 absl::StatusOr<Kernels> ChooseKernels(const std::string& wanted = "");
 
 }  // namespace tern

@@ -19,6 +19,7 @@ void GemmB3R16Portable(const GemmArgs& args);
 void GemvTL2R32Portable(const GemvArgs& args);
 void GemmTL2R32Portable(const GemmArgs& args);
 void GroupGemmT2R16Portable(const GroupGemmArgs& args);
+void ScreenQ8R16Portable(const GemmArgs& args);
 extern const VectorOps kVectorPortable;
 extern const AttentionKernel kAttentionPortable;
 
@@ -26,6 +27,7 @@ extern const AttentionKernel kAttentionPortable;
 void GemvT2R16Avx2(const GemvArgs& args);
 void GemmT2R16Avx2(const GemmArgs& args);
 void GroupGemmT2R16Avx2(const GroupGemmArgs& args);
+void ScreenQ8R16Avx2(const GemmArgs& args);
 extern const VectorOps kVectorAvx2;
 extern const AttentionKernel kAttentionAvx2;
 
@@ -38,6 +40,7 @@ void GemmTL2R32Avx2(const GemmArgs& args);
 void GemvT2R16Avx512Vnni(const GemvArgs& args);
 void GemmT2R16Avx512Vnni(const GemmArgs& args);
 void GroupGemmT2R16Avx512Vnni(const GroupGemmArgs& args);
+void ScreenQ8R16Avx512Vnni(const GemmArgs& args);
 extern const VectorOps kVectorAvx512Vnni;
 extern const AttentionKernel kAttentionAvx512Vnni;
 

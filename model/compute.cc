@@ -243,4 +243,9 @@ void Lane::Logits(const float* normed, size_t rows, const EmbeddingTable& head, 
   Sync();
 }
 
+void Lane::TopLogits(const float* normed, const EmbeddingTable& head, const HeadScreen& screen,
+                     HeadSearch& search) {
+  search.Run(thread_, *shared_.pool_, head, screen, kernels_, normed);
+}
+
 }  // namespace tern

@@ -20,6 +20,7 @@
 #include "model/bit_linear.h"
 #include "model/config.h"
 #include "model/embedding.h"
+#include "model/head_search.h"
 #include "model/kv_cache.h"
 #include "model/rope.h"
 
@@ -133,6 +134,10 @@ class Lane {
   // logits = normed times the transposed head. Overwrites a.q.
   void Logits(const float* normed, size_t rows, const EmbeddingTable& head,
               float* logits /*[rows, vocab]*/);
+
+  // Finds the largest logits that `search` was begun for.
+  void TopLogits(const float* normed, const EmbeddingTable& head, const HeadScreen& screen,
+                 HeadSearch& search);
 
  private:
   // This thread's part of [0, count), cut at multiples of `multiple`.

@@ -9,9 +9,6 @@
 namespace tern {
 namespace {
 
-// Rows of x that one pass over the table serves.
-constexpr size_t kTokens = 16;
-
 const uint16_t* Halves(const uint8_t* row) { return reinterpret_cast<const uint16_t*>(row); }
 
 }  // namespace
@@ -38,24 +35,36 @@ void LookUp(const EmbeddingTable& table, size_t row, const VectorOps& ops, std::
   DecodeRow(table.ternary, row, trits, out);
 }
 
+float DotRow(const EmbeddingTable& table, size_t row, const float* x, const VectorOps& ops,
+             float* scratch) {
+  const uint8_t* stored = table.Row(row);
+  switch (table.type) {
+    case TensorType::kF32:
+      return ops.dot(reinterpret_cast<const float*>(stored), x, table.cols);
+    case TensorType::kF16:
+      return ops.dot_f16(Halves(stored), x, table.cols);
+    case TensorType::kBF16:
+      return ops.dot_bf16(Halves(stored), x, table.cols);
+    default:
+      DecodeDense(table.type, stored, table.cols, scratch);
+      return ops.dot(scratch, x, table.cols);
+  }
+}
+
+// A row is converted once for all tokens of a pass.
 void DotRows(const EmbeddingTable& table, IndexRange part, const float* x, size_t tokens,
              const VectorOps& ops, float* scratch, float* logits) {
   const size_t cols = table.cols;
-  for (size_t begin = 0; begin < tokens; begin += kTokens) {
-    const size_t end = std::min(tokens, begin + kTokens);
+  for (size_t begin = 0; begin < tokens; begin += kTokensPerPass) {
+    const size_t end = std::min(tokens, begin + kTokensPerPass);
     for (size_t row = part.begin; row < part.end; ++row) {
-      const uint8_t* stored = table.Row(row);
-      const float* floats = reinterpret_cast<const float*>(stored);
-      const bool is_half = table.type == TensorType::kF16 || table.type == TensorType::kBF16;
-      if (!is_half && table.type != TensorType::kF32) {
-        DecodeDense(table.type, stored, cols, scratch);
-        floats = scratch;
+      if (end - begin == 1) {
+        logits[begin * table.rows + row] = DotRow(table, row, x + begin * cols, ops, scratch);
+        continue;
       }
-      const auto dot_half = table.type == TensorType::kF16 ? ops.dot_f16 : ops.dot_bf16;
+      LookUp(table, row, ops, {}, scratch);
       for (size_t token = begin; token < end; ++token) {
-        const float* y = x + token * cols;
-        logits[token * table.rows + row] =
-            is_half ? dot_half(Halves(stored), y, cols) : ops.dot(floats, y, cols);
+        logits[token * table.rows + row] = ops.dot(scratch, x + token * cols, cols);
       }
     }
   }

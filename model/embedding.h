@@ -24,12 +24,23 @@ struct EmbeddingTable {
   BitLinear ternary;             // with groups; unless the type is dense
 
   bool empty() const { return rows == 0; }
+  // Of the weights, as they are kept.
+  size_t bytes() const {
+    return dense.size() + ternary.packed.size() + ternary.group_scales.size() * sizeof(float);
+  }
   const uint8_t* Row(size_t row) const { return dense.data() + row * row_bytes; }
 };
 
 // out = row `row`, exact but for types that round when they are decoded (formats/dense.h).
 void LookUp(const EmbeddingTable& table, size_t row, const VectorOps& ops,
             std::span<int8_t> trits /*[cols], scratch*/, float* out /*[cols]*/);
+
+// Tokens for which one pass over a dense table serves.
+inline constexpr size_t kTokensPerPass = 16;
+
+// The dot product of row `row` of a dense table and x, in the order of kernels/vector_ops.h.
+float DotRow(const EmbeddingTable& table, size_t row, const float* x /*[cols]*/,
+             const VectorOps& ops, float* scratch /*[cols]*/);
 
 // logits[t][r] = the dot product of row r and x[t], in the order of kernels/vector_ops.h, for the
 // rows of a dense table in `part`.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -17,41 +18,49 @@ namespace {
 constexpr float kMaxTemperature = 100;
 constexpr uint32_t kMaxLogprobs = 20;
 
-struct Candidate {
-  TokenId token;
-  float logit;
-};
-
 // Most likely first, ties by id: a total order, so every sort gives the same result.
-bool Before(const Candidate& a, const Candidate& b) {
+bool Before(const TokenLogit& a, const TokenLogit& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
 }
 
 // NaN would break the order; it can only come from a broken model.
-std::vector<Candidate> AllCandidates(std::span<const float> logits) {
-  std::vector<Candidate> candidates(logits.size());
+float Ordered(float logit) {
+  return std::isnan(logit) ? -std::numeric_limits<float>::infinity() : logit;
+}
+
+std::vector<TokenLogit> AllCandidates(std::span<const float> logits) {
+  std::vector<TokenLogit> candidates(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) {
-    candidates[i] = {static_cast<TokenId>(i),
-                     std::isnan(logits[i]) ? -std::numeric_limits<float>::infinity() : logits[i]};
+    candidates[i] = {static_cast<TokenId>(i), Ordered(logits[i])};
   }
   return candidates;
 }
 
+// Where `token` is among candidates in ascending order; their number if it is not.
+size_t IndexOf(TokenId token, std::span<const TokenLogit> candidates) {
+  const auto guess = static_cast<size_t>(token);  // where all tokens are candidates
+  if (token >= 0 && guess < candidates.size() && candidates[guess].token == token) return guess;
+  const auto found = std::lower_bound(
+      candidates.begin(), candidates.end(), token,
+      [](const TokenLogit& candidate, TokenId id) { return candidate.token < id; });
+  if (found == candidates.end() || found->token != token) return candidates.size();
+  return static_cast<size_t>(found - candidates.begin());
+}
+
 // Each token seen before loses once, however often it was seen: the penalised logit is computed
 // from the original one.
-void Penalise(std::span<const float> logits, std::span<const TokenId> history, float penalty,
-              std::vector<Candidate>& candidates) {
+void Penalise(std::span<const TokenId> history, float penalty,
+              std::vector<TokenLogit>& candidates) {
   if (penalty == 1) return;
+  const std::vector<TokenLogit> original = candidates;
   for (const TokenId token : history) {
-    if (token < 0 || static_cast<size_t>(token) >= logits.size()) continue;
-    const float logit = logits[token];
-    if (std::isnan(logit)) continue;
-    candidates[token].logit = logit > 0 ? logit / penalty : logit * penalty;
+    const size_t i = IndexOf(token, original);
+    if (i < original.size()) candidates[i].logit = Penalised(original[i].logit, penalty);
   }
 }
 
 // Keeps the first `count` candidates, in order.
-void KeepBest(size_t count, std::vector<Candidate>& candidates) {
+void KeepBest(size_t count, std::vector<TokenLogit>& candidates) {
   if (count < candidates.size()) {
     std::nth_element(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(count),
                      candidates.end(), Before);
@@ -85,10 +94,10 @@ size_t Draw(std::span<const double> weights, double uniform) {
   return 0;  // no weight is positive: the logits were not finite
 }
 
-TokenId Choose(std::span<const float> logits, const SamplingParams& params, uint64_t position,
+// `candidates` are in ascending order of tokens.
+TokenId Choose(std::vector<TokenLogit> candidates, const SamplingParams& params, uint64_t position,
                std::span<const TokenId> history) {
-  std::vector<Candidate> candidates = AllCandidates(logits);
-  Penalise(logits, history, params.repetition_penalty, candidates);
+  Penalise(history, params.repetition_penalty, candidates);
   if (params.temperature == 0) {
     return std::min_element(candidates.begin(), candidates.end(), Before)->token;
   }
@@ -105,11 +114,11 @@ TokenId Choose(std::span<const float> logits, const SamplingParams& params, uint
 
 std::vector<TokenLogprob> TopLogprobs(std::span<const float> logits, double log_total,
                                       size_t count) {
-  std::vector<Candidate> candidates = AllCandidates(logits);
+  std::vector<TokenLogit> candidates = AllCandidates(logits);
   KeepBest(count, candidates);
   std::vector<TokenLogprob> top;
   top.reserve(candidates.size());
-  for (const Candidate& candidate : candidates) {
+  for (const TokenLogit& candidate : candidates) {
     top.push_back({candidate.token, static_cast<float>(candidate.logit - log_total)});
   }
   return top;
@@ -150,12 +159,26 @@ double LogSumExp(std::span<const float> logits) {
 SampledToken SampleToken(std::span<const float> logits, const SamplingParams& params,
                          uint64_t position, std::span<const TokenId> history) {
   SampledToken sampled;
-  sampled.chosen.token = Choose(logits, params, position, history);
+  sampled.chosen.token = Choose(AllCandidates(logits), params, position, history);
   if (params.logprobs > 0) {
     const double log_total = LogSumExp(logits);
     sampled.chosen.logprob = static_cast<float>(logits[sampled.chosen.token] - log_total);
     sampled.top = TopLogprobs(logits, log_total, params.logprobs);
   }
+  return sampled;
+}
+
+uint32_t DecidingLogits(const SamplingParams& params) {
+  if (params.logprobs > 0) return 0;
+  return params.temperature == 0 ? 1 : params.top_k;
+}
+
+SampledToken SampleToken(std::span<const TokenLogit> candidates, const SamplingParams& params,
+                         uint64_t position, std::span<const TokenId> history) {
+  std::vector<TokenLogit> ordered(candidates.begin(), candidates.end());
+  for (TokenLogit& candidate : ordered) candidate.logit = Ordered(candidate.logit);
+  SampledToken sampled;
+  sampled.chosen.token = Choose(std::move(ordered), params, position, history);
   return sampled;
 }
 

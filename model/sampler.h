@@ -29,6 +29,18 @@ struct SamplingParams {
 // INVALID_ARGUMENT, naming the field, what was found and what is allowed.
 absl::Status Validate(const SamplingParams& params);
 
+// A logit before any penalty, and its token.
+struct TokenLogit {
+  TokenId token = 0;
+  float logit = 0;
+  bool operator==(const TokenLogit&) const = default;
+};
+
+// The logit of a token that was seen before. Never turns the order of two logits round.
+inline float Penalised(float logit, float penalty) {
+  return logit > 0 ? logit / penalty : logit * penalty;
+}
+
 struct TokenLogprob {
   TokenId token = 0;
   float logprob = 0;  // natural logarithm of the probability under the unmodified logits
@@ -50,6 +62,15 @@ double LogSumExp(std::span<const float> logits);
 // (seed, position): replay needs no saved state. Candidates of equal logit are ordered by id.
 // REQUIRES at least one logit and params that Validate accepts.
 SampledToken SampleToken(std::span<const float> logits, const SamplingParams& params,
+                         uint64_t position, std::span<const TokenId> history);
+
+// How many of the largest logits, after penalties, decide the token; 0: all do.
+uint32_t DecidingLogits(const SamplingParams& params);
+
+// The same token from those logits alone. `candidates` are in ascending order of tokens and include
+// the DecidingLogits(params) best after penalties, and all that equal the last of them. REQUIRES at
+// least one, and params that do not need all logits.
+SampledToken SampleToken(std::span<const TokenLogit> candidates, const SamplingParams& params,
                          uint64_t position, std::span<const TokenId> history);
 
 }  // namespace tern

@@ -20,6 +20,10 @@ std::span<const uint8_t> Bytes(const AlignedBuffer<float>& buffer) {
   return {reinterpret_cast<const uint8_t*>(buffer.data()), buffer.size() * sizeof(float)};
 }
 
+// The largest logits are sought by the screen only if there are so many rows for each of them.
+// Where more are wanted, so many rows are computed in full that it saves little.
+constexpr size_t kRowsPerTop = 16;
+
 }  // namespace
 
 struct Transformer::State {
@@ -32,6 +36,8 @@ struct Transformer::State {
   std::vector<SequenceId> ids = {};  // likewise
   std::vector<int8_t> trits = {};    // [dim], scratch of Embed
   std::vector<float> normed = {};    // [rows, dim], of the current call
+  HeadSearch search;
+  HeadStats head_stats = {};
 
   bool is_last() const { return range.end == config.layers; }
 
@@ -56,8 +62,13 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Load(
   TERN_RETURN_IF_ERROR(Validate(config));
   TERN_ASSIGN_OR_RETURN(StageWeights weights,
                         LoadWeights(config, range, source, kernels, *pool, progress));
-  return std::unique_ptr<Transformer>(new Transformer(std::unique_ptr<State>(
-      new State{config, range, kernels, std::move(weights), Compute(config, kernels, pool)})));
+  return std::unique_ptr<Transformer>(
+      new Transformer(std::unique_ptr<State>(new State{.config = config,
+                                                       .range = range,
+                                                       .kernels = kernels,
+                                                       .weights = std::move(weights),
+                                                       .compute = Compute(config, kernels, pool),
+                                                       .search = HeadSearch(pool->size())})));
 }
 
 Transformer::Transformer(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -157,7 +168,40 @@ void Transformer::Logits(std::span<const float> hidden, float* logits) {
     lane.Norm(hidden.data(), s.weights.output_norm, rows, s.normed.data());
     lane.Logits(s.normed.data(), rows, s.weights.head(), logits);
   });
+  s.head_stats.full_tokens += rows;
+  const EmbeddingTable& head = s.weights.head();
+  const size_t passes = IsTernary(head.type) ? 1 : (rows + kTokensPerPass - 1) / kTokensPerPass;
+  s.head_stats.bytes_read += passes * head.bytes();
 }
+
+bool Transformer::CanFindTop(uint32_t count) const {
+  const HeadScreen& screen = state_->weights.screen;
+  return count > 0 && count <= screen.rows / kRowsPerTop;
+}
+
+std::span<const std::vector<TokenLogit>> Transformer::TopLogits(
+    std::span<const float> hidden, std::span<const TopRequest> requests) {
+  State& s = *state_;
+  const EmbeddingTable& head = s.weights.head();
+  const size_t rows = requests.size();
+  TERN_CHECK(rows > 0 && hidden.size() == rows * s.config.dim);
+  for (const TopRequest& request : requests) TERN_CHECK(CanFindTop(request.count));
+  s.normed.resize(hidden.size());
+  s.search.Begin(s.weights.screen, requests);
+  s.compute.Run(rows, [&](Lane& lane) {
+    lane.Norm(hidden.data(), s.weights.output_norm, rows, s.normed.data());
+    lane.TopLogits(s.normed.data(), head, s.weights.screen, s.search);
+  });
+  s.head_stats.screened_tokens += rows;
+  s.head_stats.bytes_read += ScreenBytes(head.rows, head.cols);
+  for (const std::vector<TokenLogit>& candidates : s.search.candidates()) {
+    s.head_stats.candidates += candidates.size();
+    s.head_stats.bytes_read += candidates.size() * head.row_bytes;
+  }
+  return s.search.candidates();
+}
+
+const HeadStats& Transformer::head_stats() const { return state_->head_stats; }
 
 void Transformer::OutputNorm(std::span<const float> hidden, float* out) {
   State& s = *state_;

@@ -15,6 +15,7 @@
 #include "formats/tensor.h"
 #include "kernels/registry.h"
 #include "model/config.h"
+#include "model/head_search.h"
 #include "model/kv_cache.h"
 #include "text/vocabulary.h"
 
@@ -33,6 +34,14 @@ struct SequenceRows {
   SequenceId sequence = 0;
   uint32_t position = 0;  // of the first row; equals the sequence's cached length
   uint32_t rows = 0;
+};
+
+// Counters of the head's work.
+struct HeadStats {
+  uint64_t full_tokens = 0;      // all logits computed
+  uint64_t screened_tokens = 0;  // the largest found by the screen
+  uint64_t candidates = 0;       // logits of those computed in full
+  uint64_t bytes_read = 0;       // of weights and of the screen
 };
 
 // Bytes of memory that the weights of `range` take once loaded.
@@ -70,6 +79,19 @@ class Transformer {
   // logits = RMSNorm(hidden) times the transposed head, for one row or several. REQUIRES that the
   // range has the last layer and the model a head.
   void Logits(std::span<const float> hidden /*[rows, dim]*/, float* logits /*[rows, vocab]*/);
+
+  // Whether TopLogits can be asked for the `count` largest logits: there is a screen of the head,
+  // and they are few enough for it to save time. Never if the count is 0.
+  bool CanFindTop(uint32_t count) const;
+
+  // For each row of `hidden` its request: candidates that include the largest logits, as
+  // HeadSearch::candidates has them and Logits would compute them, valid until the next call.
+  // REQUIRES what Logits does, a request for each row, one at least, and CanFindTop of each count.
+  std::span<const std::vector<TokenLogit>> TopLogits(std::span<const float> hidden /*[rows, dim]*/,
+                                                     std::span<const TopRequest> requests);
+
+  // Which way the logits of all calls so far were computed.
+  const HeadStats& head_stats() const;
 
   // out = RMSNorm(hidden): what embedding models end with. REQUIRES that the range has the last
   // layer.

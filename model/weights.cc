@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -86,13 +87,14 @@ class Loader {
 
   absl::StatusOr<LayerWeights> Layer(uint32_t layer);
   absl::StatusOr<NormWeights> Norm(const TensorSpec& want);
-  absl::StatusOr<EmbeddingTable> Table(const TensorSpec& want);
+  // `screen`, if not null, is made on the way, should the table be one that can have it.
+  absl::StatusOr<EmbeddingTable> Table(const TensorSpec& want, HeadScreen* screen);
 
  private:
   absl::StatusOr<TensorView> Find(const TensorSpec& want) const;
   absl::StatusOr<BitLinear> Matrix(const TensorSpec& want);
   absl::StatusOr<BitLinear> PackedMatrix(const TensorSpec& want, const MatrixOptions& options);
-  absl::Status CopyRows(const TensorView& view, EmbeddingTable& table);
+  absl::Status CopyRows(const TensorView& view, EmbeddingTable& table, HeadScreen* screen);
   MatrixKernels KernelsFor(const TensorSpec& matrix, size_t group_cols);
 
   void Done(const TensorSpec& tensor);
@@ -205,33 +207,39 @@ bool AllFinite(const uint8_t* row, uint64_t cols, uint16_t exponent) {
                       [exponent](uint16_t half) { return (half & exponent) == exponent; });
 }
 
-bool AllFinite(TensorType type, const uint8_t* row, uint64_t cols, std::vector<float>& scratch) {
+bool AllFinite(TensorType type, const uint8_t* row, uint64_t cols, std::span<float> scratch) {
   if (type == TensorType::kF16) return AllFinite(row, cols, 0x7C00);
   if (type == TensorType::kBF16) return AllFinite(row, cols, 0x7F80);
   DecodeDense(type, row, cols, scratch.data());
   return std::all_of(scratch.begin(), scratch.end(), [](float x) { return std::isfinite(x); });
 }
 
-absl::Status Loader::CopyRows(const TensorView& view, EmbeddingTable& table) {
+// A row is in the cache when its screen is made.
+absl::Status Loader::CopyRows(const TensorView& view, EmbeddingTable& table, HeadScreen* screen) {
   std::vector<absl::Status> statuses(pool_.size());
   pool_.Run([&](size_t thread) {
     const IndexRange share = SplitRange(table.rows, kRowSplit, thread, pool_.size());
-    std::vector<float> floats(table.cols);
+    AlignedBuffer<float> floats(table.cols);
+    ScreenScratch scratch(table.cols);
     for (size_t row = share.begin; row < share.end; ++row) {
       uint8_t* to = table.dense.data() + row * table.row_bytes;
       std::memcpy(to, view.data.data() + row * table.row_bytes, table.row_bytes);
-      if (AllFinite(table.type, to, table.cols, floats)) continue;
-      statuses[thread] =
-          absl::DataLossError(absl::StrCat("tensor ", view.info.name, ": row ", row,
-                                           ": found infinity or NaN, want finite numbers"));
-      return;
+      if (!AllFinite(table.type, to, table.cols, floats.span())) {
+        statuses[thread] =
+            absl::DataLossError(absl::StrCat("tensor ", view.info.name, ": row ", row,
+                                             ": found infinity or NaN, want finite numbers"));
+        return;
+      }
+      if (screen == nullptr) continue;
+      LookUp(table, row, kernels_.ops, scratch.codes.span(), floats.data());
+      ScreenRow(floats.data(), row, kernels_.ops, scratch, *screen);
     }
   });
   for (const absl::Status& status : statuses) TERN_RETURN_IF_ERROR(status);
   return absl::OkStatus();
 }
 
-absl::StatusOr<EmbeddingTable> Loader::Table(const TensorSpec& want) {
+absl::StatusOr<EmbeddingTable> Loader::Table(const TensorSpec& want, HeadScreen* screen) {
   TERN_ASSIGN_OR_RETURN(const TensorView view, Find(want));
   EmbeddingTable table;
   table.type = view.info.type;
@@ -249,10 +257,23 @@ absl::StatusOr<EmbeddingTable> Loader::Table(const TensorSpec& want) {
   } else {
     table.row_bytes = DenseRowBytes(table.type, table.cols);
     table.dense = AlignedBuffer<uint8_t>(table.rows * table.row_bytes);
-    TERN_RETURN_IF_ERROR(CopyRows(view, table));
+    const bool screened = screen != nullptr && table.rows >= kernels_.screen_from_rows &&
+                          CanScreen(table.type, table.rows, table.cols);
+    if (screened) *screen = MakeScreen(table.rows, table.cols);
+    TERN_RETURN_IF_ERROR(CopyRows(view, table, screened ? screen : nullptr));
   }
   Done(want);
   return table;
+}
+
+TensorType HeadType(const ModelConfig& config) {
+  return config.tied_head ? config.embedding_type : config.head_type;
+}
+
+uint64_t AllLoadedBytes(const ModelConfig& config, std::span<const TensorSpec> tensors) {
+  uint64_t bytes = 0;
+  for (const TensorSpec& tensor : tensors) bytes += LoadedBytes(config, tensor);
+  return bytes;
 }
 
 }  // namespace
@@ -284,11 +305,11 @@ std::vector<TensorSpec> StageTensorSpecs(const ModelConfig& config, LayerRange r
 }
 
 uint64_t WeightBytes(const ModelConfig& config, LayerRange range) {
-  uint64_t bytes = 0;
-  for (const TensorSpec& tensor : StageTensorSpecs(config, range)) {
-    bytes += LoadedBytes(config, tensor);
-  }
-  return bytes;
+  const bool has_screen = range.end == config.layers && config.has_head &&
+                          config.vocab >= kScreenFromRows &&
+                          CanScreen(HeadType(config), config.vocab, config.dim);
+  return AllLoadedBytes(config, StageTensorSpecs(config, range)) +
+         (has_screen ? ScreenBytes(config.vocab, config.dim) : 0);
 }
 
 absl::StatusOr<StageWeights> LoadWeights(const ModelConfig& config, LayerRange range,
@@ -299,17 +320,20 @@ absl::StatusOr<StageWeights> LoadWeights(const ModelConfig& config, LayerRange r
     return absl::InvalidArgumentError(absl::StrCat("layers: found ", range.begin, " to ", range.end,
                                                    ", want a part of 0 to ", config.layers));
   }
-  Loader loader(config, source, kernels, pool, WeightBytes(config, range), progress);
+  const std::vector<TensorSpec> tensors = StageTensorSpecs(config, range);
+  Loader loader(config, source, kernels, pool, AllLoadedBytes(config, tensors), progress);
   StageWeights weights;
   for (uint32_t layer = range.begin; layer < range.end; ++layer) {
     TERN_ASSIGN_OR_RETURN(LayerWeights loaded, loader.Layer(layer));
     weights.layers.push_back(std::move(loaded));
   }
-  for (const TensorSpec& tensor : StageTensorSpecs(config, range)) {
+  for (const TensorSpec& tensor : tensors) {
     if (tensor.role == TensorRole::kEmbedding) {
-      TERN_ASSIGN_OR_RETURN(weights.embedding, loader.Table(tensor));
+      const bool is_head = range.end == config.layers && config.has_head && config.tied_head;
+      TERN_ASSIGN_OR_RETURN(weights.embedding,
+                            loader.Table(tensor, is_head ? &weights.screen : nullptr));
     } else if (tensor.role == TensorRole::kHead) {
-      TERN_ASSIGN_OR_RETURN(weights.own_head, loader.Table(tensor));
+      TERN_ASSIGN_OR_RETURN(weights.own_head, loader.Table(tensor, &weights.screen));
     } else if (tensor.name == OutputNormTensor(config).name) {
       TERN_ASSIGN_OR_RETURN(weights.output_norm, loader.Norm(tensor));
     }

@@ -13,6 +13,7 @@
 #include "formats/tensor.h"
 #include "model/config.h"
 #include "model/embedding.h"
+#include "model/head_screen.h"
 #include "model/layer.h"
 #include "model/transformer.h"
 
@@ -22,6 +23,7 @@ struct StageWeights {
   std::vector<LayerWeights> layers;  // [range.size()]
   EmbeddingTable embedding;  // empty unless the stage embeds, or has the head and the two are tied
   EmbeddingTable own_head;   // empty unless the stage has a head that is not the embedding
+  HeadScreen screen;         // of the head; empty if none was made
   NormWeights output_norm;   // [dim]; empty unless the stage has the last layer
 
   const EmbeddingTable& head() const { return own_head.empty() ? embedding : own_head; }
@@ -37,7 +39,8 @@ uint64_t LoadedBytes(const ModelConfig& config, const TensorSpec& tensor);
 // Copies and repacks the weights of `range` with the threads of `pool`, each the rows it will
 // multiply later; calls `progress`, if set, with the share done. Rows of q and k that are stored
 // for interleaved RoPE are put into half-split order. Matrices go into the packing that `kernels`
-// wants, or that serves them best by measuring. Nothing of `source` is kept.
+// wants, or that serves them best by measuring. A dense head of kernels.screen_from_rows rows or
+// more gets a screen. Nothing of `source` is kept.
 // INVALID_ARGUMENT for a range outside of the model, the source's errors, and DATA_LOSS, naming the
 // tensor, for a type or shape that `config` does not want, for scales that differ within a row
 // where the config has one scale a row, and for numbers that are not finite.

@@ -124,39 +124,64 @@ void Stage::AppendHistory(const StepFrame& step) {
   }
 }
 
-// The head, too, reads its weights once for all sequences of the step.
-ResultFrame Stage::SampleAll(const StepFrame& step) {
+// Whether a segment's token can be found without all logits.
+bool Stage::IsScreened(const Segment& segment) const {
+  return !segment.want_logits && transformer_->CanFindTop(DecidingLogits(segment.sampling));
+}
+
+// Of each segment that is sampled its last row, in order.
+void Stage::GatherRows(const StepFrame& step) {
   const size_t dim = spec_.config.dim;
-  const size_t outputs = spec_.config.outputs();
-  ResultFrame frame;
-  frame.epoch = step.epoch;
-  frame.step = step.step;
-  last_rows_.clear();
+  requests_.clear();
+  screened_rows_.clear();
+  full_rows_.clear();
   size_t end_row = 0;
   for (const Segment& segment : step.segments) {
     end_row += segment.rows;
     if (!segment.sample) continue;
     const float* row = step.hidden.data() + (end_row - 1) * dim;
-    last_rows_.insert(last_rows_.end(), row, row + dim);
+    const bool is_screened = IsScreened(segment);
+    std::vector<float>& rows = is_screened ? screened_rows_ : full_rows_;
+    rows.insert(rows.end(), row, row + dim);
+    if (!is_screened) continue;
+    requests_.push_back({.count = DecidingLogits(segment.sampling),
+                         .penalty = segment.sampling.repetition_penalty,
+                         .history = history_.at(segment.sequence)});
   }
-  logits_.resize(last_rows_.size() / dim * outputs);
-  if (!last_rows_.empty() && spec_.config.has_head) {
-    transformer_->Logits(last_rows_, logits_.data());
-  } else if (!last_rows_.empty()) {
-    transformer_->OutputNorm(last_rows_, logits_.data());
+}
+
+// The head, too, reads its weights once for all sequences of the step.
+ResultFrame Stage::SampleAll(const StepFrame& step) {
+  const size_t outputs = spec_.config.outputs();
+  ResultFrame frame;
+  frame.epoch = step.epoch;
+  frame.step = step.step;
+  GatherRows(step);
+  std::span<const std::vector<TokenLogit>> tops;
+  if (!requests_.empty()) tops = transformer_->TopLogits(screened_rows_, requests_);
+  outputs_.resize(full_rows_.size() / spec_.config.dim * outputs);
+  if (!full_rows_.empty() && spec_.config.has_head) {
+    transformer_->Logits(full_rows_, outputs_.data());
+  } else if (!full_rows_.empty()) {
+    transformer_->OutputNorm(full_rows_, outputs_.data());
   }
-  std::span<const float> logits = logits_;
+  std::span<const float> rest = outputs_;
   for (const Segment& segment : step.segments) {
     if (!segment.sample) continue;
-    const std::span<const float> own = logits.first(outputs);
-    logits = logits.subspan(outputs);
     SequenceResult& result = frame.results.emplace_back();
     result.sequence = segment.sequence;
     result.position = segment.position + segment.rows;
+    const std::vector<TokenId>& history = history_.at(segment.sequence);
+    if (IsScreened(segment)) {
+      result.sampled = SampleToken(tops[0], segment.sampling, result.position, history);
+      tops = tops.subspan(1);
+      continue;
+    }
+    const std::span<const float> own = rest.first(outputs);
+    rest = rest.subspan(outputs);
     // An embedding model samples nothing: token 0 stands for that.
     if (spec_.config.has_head) {
-      result.sampled =
-          SampleToken(own, segment.sampling, result.position, history_.at(segment.sequence));
+      result.sampled = SampleToken(own, segment.sampling, result.position, history);
     }
     if (segment.want_logits) result.logits.assign(own.begin(), own.end());
   }

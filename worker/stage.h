@@ -49,6 +49,7 @@ class Stage {
   bool is_first() const { return spec_.layers.begin == 0; }
   bool is_last() const { return spec_.layers.end == spec_.config.layers; }
   const KvCache& cache() const { return cache_; }
+  const HeadStats& head_stats() const { return transformer_->head_stats(); }
 
  private:
   Stage(const StageSpec& spec, std::unique_ptr<Transformer> transformer, KvCache cache);
@@ -57,6 +58,8 @@ class Stage {
   absl::Status CheckSegment(const Segment& segment) const;
   absl::Status ReservePages(const StepFrame& step);
   absl::Status Compute(StepFrame& step);
+  bool IsScreened(const Segment& segment) const;
+  void GatherRows(const StepFrame& step);
   ResultFrame SampleAll(const StepFrame& step);
   void AppendHistory(const StepFrame& step);
 
@@ -68,8 +71,11 @@ class Stage {
   // Last stage only.
   // Every token of each live sequence, for the repetition penalty.
   absl::flat_hash_map<SequenceId, std::vector<TokenId>> history_;
-  std::vector<float> last_rows_;  // [sampled sequences, dim]
-  std::vector<float> logits_;     // [sampled sequences, outputs]
+  // Sequences whose token the largest logits decide, and those that need all outputs.
+  std::vector<TopRequest> requests_;  // [screened sequences]
+  std::vector<float> screened_rows_;  // [screened sequences, dim]
+  std::vector<float> full_rows_;      // [other sampled sequences, dim]
+  std::vector<float> outputs_;        // [other sampled sequences, outputs]
 };
 
 }  // namespace tern

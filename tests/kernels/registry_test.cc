@@ -29,6 +29,7 @@ TEST_F(RegistryTest, NamesAreUniqueAndEndInTheInstructionSet) {
   for (const GemvKernel& kernel : GemvKernels()) check(kernel.name, kernel.isa);
   for (const GemmKernel& kernel : GemmKernels()) check(kernel.name, kernel.isa);
   for (const GroupGemmKernel& kernel : GroupGemmKernels()) check(kernel.name, kernel.isa);
+  for (const ScreenKernel& kernel : ScreenKernels()) check(kernel.name, kernel.isa);
   for (const VectorOps& ops : VectorOpsTable()) check(ops.name, ops.isa);
 }
 
@@ -54,6 +55,7 @@ TEST_F(RegistryTest, TakesTheNamedInstructionSet) {
       EXPECT_LE(kernels->matrix.few.isa, isa);
       EXPECT_LE(kernels->matrix.many.isa, isa);
       EXPECT_LE(kernels->group_gemm.isa, isa);
+      EXPECT_LE(kernels->screen.isa, isa);
       EXPECT_LE(kernels->ops.isa, isa);
     } else {
       EXPECT_EQ(kernels.status().code(), absl::StatusCode::kFailedPrecondition);
@@ -73,6 +75,13 @@ TEST_F(RegistryTest, TakesTheNamedPacking) {
       EXPECT_EQ(kernels->isa, isa) << names;
     }
   }
+}
+
+TEST_F(RegistryTest, AFullHeadForcesNoKernel) {
+  EXPECT_EQ(ChooseKernels()->screen_from_rows, kScreenFromRows);
+  EXPECT_GT(ChooseKernels("full_head")->screen_from_rows, size_t{1} << 32);
+  EXPECT_FALSE(ChooseKernels("full_head")->is_forced);
+  EXPECT_TRUE(ChooseKernels("portable,full_head")->is_forced);
 }
 
 TEST_F(RegistryTest, TheEnvironmentChoosesUnlessAskedOtherwise) {

@@ -131,6 +131,46 @@ TEST_F(StageTest, TheRepetitionPenaltySeesTheWholeSequence) {
   EXPECT_GT(prompt_mattered, 0) << "else this test shows nothing";
 }
 
+// Sequences that the screen serves and others that need all logits, in the same steps.
+TEST_F(StageTest, AScreenedHeadSamplesWhatTheFullOneDoes) {
+  ModelConfig config = SmallConfig();
+  config.vocab = 2000;
+  const RandomModel model(config, 5);
+  StageSpec spec;
+  spec.epoch = kEpoch;
+  spec.config = config;
+  spec.layers = {0, config.layers};
+  spec.kv_pages = 8;
+  Kernels screened = kernels_, full = kernels_;
+  screened.screen_from_rows = 0;
+  full.screen_from_rows = config.vocab + 1;
+  const auto stage = Stage::Create(spec, model, screened, pool_.get()).value();
+  const auto want = Stage::Create(spec, model, full, pool_.get()).value();
+  std::vector<TokenId> last = {7, 8, 9, 10};
+  for (uint32_t position = 0; position < 30; ++position) {
+    const auto run = [&](Stage& on) {
+      StepFrame step;
+      step.epoch = kEpoch;
+      for (SequenceId id = 0; id < last.size(); ++id) AddSegment(id, position, {last[id]}, step);
+      for (Segment& segment : step.segments) segment.want_logits = segment.sequence == 1;
+      step.segments[2].sampling = {.temperature = 1.5f, .top_k = 100, .repetition_penalty = 1.5f};
+      step.segments[3].sampling = {.temperature = 1, .top_k = 0, .logprobs = 2};
+      return std::get<ResultFrame>(on.Run(std::move(step)).value());
+    };
+    const ResultFrame got = run(*stage), wanted = run(*want);
+    ASSERT_EQ(got.results.size(), last.size());
+    for (size_t id = 0; id < last.size(); ++id) {
+      EXPECT_EQ(got.results[id].sampled, wanted.results[id].sampled);
+      EXPECT_EQ(got.results[id].logits, wanted.results[id].logits);
+      last[id] = got.results[id].sampled.chosen.token;
+    }
+  }
+  EXPECT_EQ(stage->head_stats().screened_tokens, 60);
+  EXPECT_EQ(stage->head_stats().full_tokens, 60);
+  EXPECT_EQ(want->head_stats().full_tokens, 120);
+  EXPECT_LT(stage->head_stats().candidates, 60 * 1000);
+}
+
 TEST_F(StageTest, ChunksWithoutSamplingGiveNothingYet) {
   const std::unique_ptr<Stage> stage = Make({0, 5});
   StepFrame chunk = Step(1, 0, {5, 6});
