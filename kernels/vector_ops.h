@@ -18,6 +18,11 @@
 
 namespace tern {
 
+// Vectors that add_dots multiplies at once, and columns at multiples of which it may be
+// interrupted.
+inline constexpr size_t kDots = 4;
+inline constexpr size_t kDotBlockCols = 128;
+
 // One row of the table in kernels/registry.cc. Pointers need no alignment; `f16` is IEEE binary16.
 struct VectorOps {
   const char* name;  // vector_<isa>
@@ -29,6 +34,9 @@ struct VectorOps {
   float (*dot_f16)(const uint16_t* x, const float* y, size_t n);
   // The same with the first vector in bf16, the upper half of a float.
   float (*dot_bf16)(const uint16_t* x, const float* y, size_t n);
+  // totals[i] += the block totals of x times y + i * y_stride, in the order above, for i < kDots.
+  // With totals of 0 before, and over consecutive pieces of whole blocks, that is dot.
+  void (*add_dots)(const float* x, const float* y, size_t y_stride, size_t n, float* totals);
   // Sum of x[i], in the order above.
   float (*sum)(const float* x, size_t n);
   // max of x[i]; n > 0; NaN is ignored unless all are. A zero is +0.

@@ -19,7 +19,7 @@ namespace tern {
 namespace {
 
 constexpr size_t kLanes = 16;
-constexpr size_t kSumBlockCols = 128;
+constexpr size_t kSumBlockCols = kDotBlockCols;
 
 template <typename V>
 V LoadLanes(const float* x) {
@@ -75,6 +75,33 @@ float Sum(size_t n, Term term) {
 template <typename V, typename T>
 float Dot(const T* x, const float* y, size_t n) {
   return Sum<V>(n, [=](size_t i) { return LoadAt<V>(x, i, n) * LoadAt<V>(y, i, n); });
+}
+
+// Adds the totals of one block, columns [begin, end), to `totals`; load(p, i) gives p[i .. i+15].
+template <typename V, typename Load>
+void AddBlockDots(const float* x, const float* y, size_t y_stride, size_t begin, size_t end,
+                  Load load, float* totals) {
+  V at_i = load(x, begin);
+  V lanes[kDots];
+  for (size_t d = 0; d < kDots; ++d) lanes[d] = at_i * load(y + d * y_stride, begin);
+  for (size_t i = begin + kLanes; i < end; i += kLanes) {
+    at_i = load(x, i);
+    for (size_t d = 0; d < kDots; ++d) lanes[d] = lanes[d] + at_i * load(y + d * y_stride, i);
+  }
+  for (size_t d = 0; d < kDots; ++d) totals[d] += lanes[d].FoldSum();
+}
+
+// Four sums at a time: a load of x serves four products, and no sum waits for another's addition.
+template <typename V>
+void AddDots(const float* x, const float* y, size_t y_stride, size_t n, float* totals) {
+  size_t block = 0;
+  for (; block + kSumBlockCols <= n; block += kSumBlockCols) {
+    const auto load = [](const float* p, size_t i) { return LoadLanes<V>(p + i); };
+    AddBlockDots<V>(x, y, y_stride, block, block + kSumBlockCols, load, totals);
+  }
+  if (block == n) return;
+  const auto load = [n](const float* p, size_t i) { return LoadAt<V>(p, i, n); };
+  AddBlockDots<V>(x, y, y_stride, block, n, load, totals);
 }
 
 template <typename V>
@@ -289,6 +316,7 @@ constexpr VectorOps MakeVectorOps(const char* name, Isa isa) {
           .dot = Dot<V, float>,
           .dot_f16 = Dot<V, uint16_t>,
           .dot_bf16 = DotBf16<V>,
+          .add_dots = AddDots<V>,
           .sum = SumOf<V>,
           .max = Max<V>,
           .add_scaled = AddScaled<V, float>,

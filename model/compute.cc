@@ -50,6 +50,7 @@ Compute::Compute(const ModelConfig& config, const Kernels& kernels, ThreadPool* 
     scratch.sums = AlignedBuffer<int32_t>(kSumsTile);
     scratch.products = AlignedBuffer<float>(kSumsTile);
     scratch.factors = AlignedBuffer<float>(kSumsTile);
+    scratch.head_rows = AlignedBuffer<float>(kDotRows * config.dim);
   }
 }
 
@@ -239,7 +240,7 @@ void Lane::Logits(const float* normed, size_t rows, const EmbeddingTable& head, 
   }
   // The rows that this thread loaded.
   const IndexRange share = Share(head.rows, kRowSplit);
-  DotRows(head, share, normed, rows, kernels_.ops, scratch_.normed.data(), logits);
+  DotRows(head, share, normed, rows, kernels_.ops, scratch_.head_rows.data(), logits);
   Sync();
 }
 

@@ -65,11 +65,12 @@ class Compute {
 
   // What each thread has for itself.
   struct Scratch {
-    AlignedBuffer<float> normed;    // [the largest width]
-    AlignedBuffer<float> prepared;  // likewise
-    AlignedBuffer<int32_t> sums;    // [kSumsTile]
-    AlignedBuffer<float> products;  // [kSumsTile]
-    AlignedBuffer<float> factors;   // [kSumsTile]
+    AlignedBuffer<float> normed;     // [the largest width]
+    AlignedBuffer<float> prepared;   // likewise
+    AlignedBuffer<int32_t> sums;     // [kSumsTile]
+    AlignedBuffer<float> products;   // [kSumsTile]
+    AlignedBuffer<float> factors;    // [kSumsTile]
+    AlignedBuffer<float> head_rows;  // [kDotRows, dim]
 
     MultiplyScratch multiply() { return {sums.data(), products.data(), factors.data()}; }
   };

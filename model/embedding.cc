@@ -51,20 +51,44 @@ float DotRow(const EmbeddingTable& table, size_t row, const float* x, const Vect
   }
 }
 
-// A row is converted once for all tokens of a pass.
+namespace {
+
+// Columns of kDots tokens that stay in the first cache while rows pass by: 16 KB.
+constexpr size_t kPanelCols = 8 * kDotBlockCols;
+
+// logits[t * stride + r] = the product of rows[r] and x[t], for kDots tokens.
+void DotPanels(const float* rows, size_t count, size_t cols, const float* x, const VectorOps& ops,
+               size_t stride, float* logits) {
+  float totals[kDotRows][kDots] = {};
+  for (size_t col = 0; col < cols; col += kPanelCols) {
+    const size_t width = std::min(kPanelCols, cols - col);
+    for (size_t row = 0; row < count; ++row) {
+      ops.add_dots(rows + row * cols + col, x + col, cols, width, totals[row]);
+    }
+  }
+  for (size_t t = 0; t < kDots; ++t) {
+    for (size_t row = 0; row < count; ++row) logits[t * stride + row] = totals[row][t];
+  }
+}
+
+}  // namespace
+
+// Rows are converted once for all tokens.
 void DotRows(const EmbeddingTable& table, IndexRange part, const float* x, size_t tokens,
              const VectorOps& ops, float* scratch, float* logits) {
-  const size_t cols = table.cols;
-  for (size_t begin = 0; begin < tokens; begin += kTokensPerPass) {
-    const size_t end = std::min(tokens, begin + kTokensPerPass);
-    for (size_t row = part.begin; row < part.end; ++row) {
-      if (end - begin == 1) {
-        logits[begin * table.rows + row] = DotRow(table, row, x + begin * cols, ops, scratch);
-        continue;
-      }
-      LookUp(table, row, ops, {}, scratch);
-      for (size_t token = begin; token < end; ++token) {
-        logits[token * table.rows + row] = ops.dot(scratch, x + token * cols, cols);
+  const size_t cols = table.cols, whole = tokens / kDots * kDots;
+  for (size_t begin = part.begin; begin < part.end; begin += kDotRows) {
+    const size_t count = std::min(kDotRows, part.end - begin);
+    for (size_t row = 0; row < count && whole > 0; ++row) {
+      LookUp(table, begin + row, ops, {}, scratch + row * cols);
+    }
+    for (size_t token = 0; token < whole; token += kDots) {
+      DotPanels(scratch, count, cols, x + token * cols, ops, table.rows,
+                logits + token * table.rows + begin);
+    }
+    for (size_t token = whole; token < tokens; ++token) {
+      for (size_t row = begin; row < begin + count; ++row) {
+        logits[token * table.rows + row] = DotRow(table, row, x + token * cols, ops, scratch);
       }
     }
   }

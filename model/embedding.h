@@ -35,8 +35,8 @@ struct EmbeddingTable {
 void LookUp(const EmbeddingTable& table, size_t row, const VectorOps& ops,
             std::span<int8_t> trits /*[cols], scratch*/, float* out /*[cols]*/);
 
-// Tokens for which one pass over a dense table serves.
-inline constexpr size_t kTokensPerPass = 16;
+// Rows that DotRows multiplies by many tokens at once.
+inline constexpr size_t kDotRows = 16;
 
 // The dot product of row `row` of a dense table and x, in the order of kernels/vector_ops.h.
 float DotRow(const EmbeddingTable& table, size_t row, const float* x /*[cols]*/,
@@ -45,7 +45,7 @@ float DotRow(const EmbeddingTable& table, size_t row, const float* x /*[cols]*/,
 // logits[t][r] = the dot product of row r and x[t], in the order of kernels/vector_ops.h, for the
 // rows of a dense table in `part`.
 void DotRows(const EmbeddingTable& table, IndexRange part, const float* x /*[tokens, cols]*/,
-             size_t tokens, const VectorOps& ops, float* scratch /*[cols]*/,
+             size_t tokens, const VectorOps& ops, float* scratch /*[kDotRows, cols]*/,
              float* logits /*[tokens, rows]*/);
 
 }  // namespace tern

@@ -169,9 +169,7 @@ void Transformer::Logits(std::span<const float> hidden, float* logits) {
     lane.Logits(s.normed.data(), rows, s.weights.head(), logits);
   });
   s.head_stats.full_tokens += rows;
-  const EmbeddingTable& head = s.weights.head();
-  const size_t passes = IsTernary(head.type) ? 1 : (rows + kTokensPerPass - 1) / kTokensPerPass;
-  s.head_stats.bytes_read += passes * head.bytes();
+  s.head_stats.bytes_read += s.weights.head().bytes();
 }
 
 bool Transformer::CanFindTop(uint32_t count) const {

@@ -100,6 +100,23 @@ TEST_P(VectorOpsTest, SumsInTheDocumentedOrder) {
   }
 }
 
+// Four at a time, in pieces of whole blocks, with the vectors apart from each other.
+TEST_P(VectorOpsTest, DotsInPiecesAreDots) {
+  for (size_t n : Lengths()) {
+    const size_t stride = n + rng_() % 20;
+    const std::vector<float> x = RandomFloats(n, rng_), y = RandomFloats(kDots * stride, rng_);
+    std::vector<float> totals(kDots, 0.0f);
+    for (size_t begin = 0, size; begin < n; begin += size) {
+      size = std::min(n - begin, kDotBlockCols * (1 + rng_() % 9));
+      ops_.add_dots(x.data() + begin, y.data() + begin, stride, size, totals.data());
+    }
+    for (size_t i = 0; i < kDots; ++i) {
+      const auto first = y.begin() + static_cast<ptrdiff_t>(i * stride);
+      EXPECT_EQ(totals[i], ReferenceDot(x, {first, first + static_cast<ptrdiff_t>(n)})) << n;
+    }
+  }
+}
+
 // Lanes of -0 fold to -0, but the total starts from +0.
 TEST_P(VectorOpsTest, SumsOfZerosArePositiveZero) {
   for (size_t n : {0, 1, 16, 17, 127, 128, 200, 256}) {

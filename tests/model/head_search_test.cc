@@ -52,7 +52,7 @@ std::vector<std::vector<TokenLogit>> Search(const Head& head, const std::vector<
 }
 
 std::vector<float> FullLogits(const Head& head, const float* x) {
-  std::vector<float> logits(head.table.rows), scratch(head.table.cols);
+  std::vector<float> logits(head.table.rows), scratch(kDotRows * head.table.cols);
   DotRows(head.table, {0, head.table.rows}, x, 1, ChooseKernels()->ops, scratch.data(),
           logits.data());
   return logits;
