@@ -26,7 +26,7 @@ void LocalModelFlags::AddTo(CLI::App& command) {
   command.add_option("--threads", threads, "Compute threads; 0: one for each core")
       ->capture_default_str();
   command.add_option("--kernel", kernel,
-                     "Instruction set: portable, avx2 or avx512vnni; default: the best");
+                     "Force kernels: an instruction set, a packing, or both, e.g. avx2,t2r16");
 }
 
 absl::StatusOr<OpenedModel> OpenModel(const std::string& path, bool needs_tokenizer) {

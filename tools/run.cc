@@ -147,7 +147,7 @@ void AddRun(CLI::App& app, absl::Status& status) {
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   command->add_option("--kernel", flags->kernel,
-                      "Force an instruction set: portable, avx2, avx512vnni");
+                      "Force kernels: an instruction set, a packing, or both, e.g. avx2,t2r16");
   command->add_option("--kv", flags->kv, "Type of the KV cache")
       ->check(CLI::IsMember({"f16", "f32"}))
       ->capture_default_str();

@@ -42,7 +42,7 @@ void AddWorker(CLI::App& app, absl::Status& status) {
   command->add_option("--cache-dir", options->cache_directory,
                       "Where fetched weights are kept; default: ${XDG_CACHE_HOME:-~/.cache}/tern");
   command->add_option("--kernel", options->kernel,
-                      "Force an instruction set: portable, avx2, avx512vnni");
+                      "Force kernels: an instruction set, a packing, or both, e.g. avx2,t2r16");
   command->add_flag("--insecure", options->insecure,
                     "Allow addresses off loopback, without encryption or authentication");
   command->callback([options, &status] { status = Work(*options); });
