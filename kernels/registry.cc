@@ -167,6 +167,17 @@ std::span<const AttentionKernel> AttentionKernels() {
   return kTable;
 }
 
+std::span<const ProbeKernel> ProbeKernels() {
+  static const ProbeKernel kTable[] = {
+#if defined(__x86_64__)
+    kProbeAvx512Vnni,
+    kProbeAvx2,
+#endif
+    kProbePortable,
+  };
+  return kTable;
+}
+
 std::string MatrixKernels::ToString() const {
   return absl::StrCat(one.name, " ", few.name, " ", many.name);
 }

@@ -11,6 +11,7 @@
 #include "kernels/gemm.h"
 #include "kernels/gemv.h"
 #include "kernels/group_gemm.h"
+#include "kernels/probe.h"
 #include "kernels/screen.h"
 #include "kernels/vector_ops.h"
 
@@ -23,6 +24,7 @@ std::span<const GroupGemmKernel> GroupGemmKernels();
 std::span<const ScreenKernel> ScreenKernels();
 std::span<const VectorOps> VectorOpsTable();
 std::span<const AttentionKernel> AttentionKernels();
+std::span<const ProbeKernel> ProbeKernels();
 
 // The kernels of one matrix, all for its packing: by how many tokens are multiplied at once. Plain
 // pointers into the table: copy freely.

@@ -8,6 +8,7 @@
 #include "kernels/gemm.h"
 #include "kernels/gemv.h"
 #include "kernels/group_gemm.h"
+#include "kernels/probe.h"
 #include "kernels/vector_ops.h"
 
 namespace tern {
@@ -20,6 +21,7 @@ void GemvTL2R32Portable(const GemvArgs& args);
 void GemmTL2R32Portable(const GemmArgs& args);
 void GroupGemmT2R16Portable(const GroupGemmArgs& args);
 void ScreenQ8R16Portable(const GemmArgs& args);
+extern const ProbeKernel kProbePortable;
 extern const VectorOps kVectorPortable;
 extern const AttentionKernel kAttentionPortable;
 
@@ -28,6 +30,7 @@ void GemvT2R16Avx2(const GemvArgs& args);
 void GemmT2R16Avx2(const GemmArgs& args);
 void GroupGemmT2R16Avx2(const GroupGemmArgs& args);
 void ScreenQ8R16Avx2(const GemmArgs& args);
+extern const ProbeKernel kProbeAvx2;
 extern const VectorOps kVectorAvx2;
 extern const AttentionKernel kAttentionAvx2;
 
@@ -41,6 +44,7 @@ void GemvT2R16Avx512Vnni(const GemvArgs& args);
 void GemmT2R16Avx512Vnni(const GemmArgs& args);
 void GroupGemmT2R16Avx512Vnni(const GroupGemmArgs& args);
 void ScreenQ8R16Avx512Vnni(const GemmArgs& args);
+extern const ProbeKernel kProbeAvx512Vnni;
 extern const VectorOps kVectorAvx512Vnni;
 extern const AttentionKernel kAttentionAvx512Vnni;
 
