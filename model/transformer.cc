@@ -74,6 +74,8 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Load(
 Transformer::Transformer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Transformer::~Transformer() = default;
 
+StageCost Transformer::Cost() const { return CostOf(state_->weights); }
+
 const ModelConfig& Transformer::config() const { return state_->config; }
 LayerRange Transformer::range() const { return state_->range; }
 

@@ -15,6 +15,7 @@
 #include "formats/tensor.h"
 #include "kernels/registry.h"
 #include "model/config.h"
+#include "model/cost.h"
 #include "model/head_search.h"
 #include "model/kv_cache.h"
 #include "text/vocabulary.h"
@@ -96,6 +97,9 @@ class Transformer {
   // out = RMSNorm(hidden): what embedding models end with. REQUIRES that the range has the last
   // layer.
   void OutputNorm(std::span<const float> hidden /*[rows, dim]*/, float* out /*[rows, dim]*/);
+
+  // What was loaded costs.
+  StageCost Cost() const;
 
   const ModelConfig& config() const;
   LayerRange range() const;

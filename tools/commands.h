@@ -10,6 +10,7 @@
 
 namespace tern {
 
+void AddBench(CLI::App& app, absl::Status& status);
 void AddChat(CLI::App& app, absl::Status& status);
 void AddConvert(CLI::App& app, absl::Status& status);
 void AddEmbed(CLI::App& app, absl::Status& status);

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   tern::AddChat(app, status);
   tern::AddRun(app, status);
   tern::AddEmbed(app, status);
+  tern::AddBench(app, status);
   tern::AddPerplexity(app, status);
   tern::AddScore(app, status);
   tern::AddLogits(app, status);

@@ -18,14 +18,15 @@ const std::map<std::string, std::vector<std::string>> kMayInclude = {
     {"formats", {"base", "kernels"}},
     {"text", {"base", "formats"}},
     {"model", {"base", "kernels", "formats", "text"}},
+    {"bench", {"base", "kernels", "formats", "text", "model"}},
     {"partition", {"base", "kernels", "formats", "text", "model"}},
     {"cluster", {"base", "kernels", "formats", "text", "model", "partition", "proto"}},
     {"worker", {"base", "kernels", "formats", "text", "model", "partition", "cluster", "proto"}},
     {"coordinator",
      {"base", "kernels", "formats", "text", "model", "partition", "cluster", "proto"}},
     {"tools",
-     {"base", "kernels", "formats", "text", "model", "partition", "cluster", "proto", "worker",
-      "coordinator"}},
+     {"base", "kernels", "formats", "text", "model", "bench", "partition", "cluster", "proto",
+      "worker", "coordinator"}},
 };
 
 // The first folder of `#include "folder/..."`, or "" for any other line.

@@ -63,6 +63,17 @@ refuse "no-such-dir" "$tern" synth --shape tiny --out "$scratch/no-such-dir/x.gg
 touch "$scratch/there.gguf"
 refuse "there.gguf" "$tern" synth --shape tiny --out "$scratch/there.gguf"
 
+# Benchmarks.
+refuse "nothing to do" "$tern" bench
+refuse "no-such-file" "$tern" bench "$scratch/no-such-file"
+refuse "9000B" "$tern" bench --shape 9000B
+refuse "--shape" "$tern" bench "$model" --shape tiny
+refuse "threads" "$tern" bench --limits --threads 0
+refuse "want --pp or --tg" "$tern" bench "$model" --pp 0 --tg 0
+refuse "llama9" "$tern" bench --kernels --matrices llama9
+refuse "no-such-file" "$tern" bench --compare "$scratch/no-such-file" "$scratch/no-such-file"
+refuse "text.gguf" "$tern" bench --compare "$scratch/text.gguf" "$scratch/text.gguf"
+
 # Addresses.
 refuse "insecure" "$tern" serve --model "$model" --listen 0.0.0.0:0
 refuse "listen" "$tern" serve --model "$model" --listen nonsense

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// The most memory that this process has held.
+#ifndef TERN_BENCH_MEMORY_H_
+#define TERN_BENCH_MEMORY_H_
+
+#include <cstdint>
+
+namespace tern {
+
+// Bytes, mapped files included where they were touched; 0 where the system does not say.
+uint64_t PeakResidentBytes();
+
+// Makes the peak what the process holds now, after it gave back what was freed. False if the system
+// does not allow it: the peak is then still that of the whole run.
+bool ResetPeakResidentBytes();
+
+}  // namespace tern
+
+#endif  // TERN_BENCH_MEMORY_H_

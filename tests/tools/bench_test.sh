@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# `tern bench` from end to end on a small model: everything runs, and says what it should. No speed
+# is asked for.
+#
+#   bench_test.sh PATH/TO/tern PATH/TO/model.gguf
+set -euo pipefail
+tern=$1
+model=$2
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# expect FILE WORDS...: FILE has every one of WORDS.
+expect() {
+  local file=$1 words
+  shift
+  for words in "$@"; do
+    grep -qF -- "$words" "$file" && continue
+    echo "FAIL: '$words' not in:"
+    sed 's/^/    /' "$file"
+    exit 1
+  done
+}
+
+"$tern" bench "$model" --threads 1,2 --cpuset none --pp 8 --tg 4 --depth 0,40 --batch 1,3 \
+  --repeat 2 --chunk 16 --json "$scratch/a.json" >"$scratch/a.txt"
+expect "$scratch/a.txt" "read GB/s" "int8 GMAC/s" "sync ns" "pp8" "tg4" "F16, full" "commit"
+expect "$scratch/a.json" '"test": "pp8"' '"test": "tg4"' '"batch": 3' '"depth": 40' \
+  '"read_gb_per_s"' '"tokens_per_s"' '"limit_share"' '"peak_rss_bytes"'
+results=$(grep -c '"test":' "$scratch/a.json")
+[ "$results" = 10 ] || { echo "FAIL: found $results results, want 10"; exit 1; }
+
+"$tern" bench --shape tiny --threads 1 --cpuset none --pp 0 --tg 2 --repeat 1 \
+  --json "$scratch/b.json" >"$scratch/b.txt"
+expect "$scratch/b.txt" "tiny (bitnet-b1.58)" "tg2"
+
+"$tern" bench --limits --threads 1 --cpuset none --json "$scratch/c.json" >"$scratch/c.txt"
+expect "$scratch/c.txt" "read GB/s"
+
+"$tern" bench --kernels --filter gemv_ --tokens 1 --threads 1 --cpuset none >"$scratch/d.txt"
+expect "$scratch/d.txt" "gemv_t2r16_portable" "6912"
+
+"$tern" bench --list >"$scratch/e.txt"
+expect "$scratch/e.txt" "probe_portable" "gemm_t2r16_portable" "yes"
+
+"$tern" bench --compare "$scratch/a.json" "$scratch/a.json" >"$scratch/f.txt"
+expect "$scratch/f.txt" "tg4, 2 threads, batch 1, depth 40" "1.000"
+"$tern" bench --compare "$scratch/a.json" "$scratch/b.json" >"$scratch/g.txt"
+expect "$scratch/g.txt" "note: different models"
+echo "all there"
