@@ -15,26 +15,11 @@
 namespace tern {
 namespace {
 
-// Polls before a waiter sleeps. Enough to bridge two phases of a layer; short enough that an idle
-// pool costs nothing. On an oversubscribed machine the yield lets the others finish first.
+// Polls before a waiter sleeps, some 25 us. Enough to bridge two phases of a layer; short enough
+// that an idle pool costs nothing. On an oversubscribed machine the yields let the others finish
+// first.
 constexpr int kSpins = 2000;
 constexpr int kYields = 4;
-
-// Waits until `*value` differs from `old`: spin, yield, then sleep in the kernel (futex).
-template <typename T>
-void WaitWhileEqual(const std::atomic<T>& value, T old) {
-  for (int i = 0; i < kSpins; ++i) {
-    if (value.load(std::memory_order_acquire) != old) return;
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-  }
-  for (int i = 0; i < kYields; ++i) {
-    if (value.load(std::memory_order_acquire) != old) return;
-    sched_yield();
-  }
-  value.wait(old, std::memory_order_acquire);
-}
 
 absl::Status PinTo(std::thread& thread, int cpu) {
   cpu_set_t set;
@@ -79,44 +64,66 @@ ThreadPool::ThreadPool(const ThreadPoolOptions& options) {
 
 ThreadPool::~ThreadPool() {
   stop_.store(true, std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  begun_.Raise();
   for (std::thread& thread : threads_) thread.join();
 }
 
-void ThreadPool::Run(absl::FunctionRef<void(size_t)> body) {
-  TERN_CHECK(pending_.load() == 0);
-  body_ = &body;
-  pending_.store(threads_.size(), std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
-  for (size_t left = pending_.load(std::memory_order_acquire); left != 0;
-       left = pending_.load(std::memory_order_acquire)) {
-    WaitWhileEqual(pending_, left);
-  }
+// Either this sees the sleeper, or the sleeper, who looks at the count once more, sees the count.
+void ThreadPool::Event::Raise() {
+  count.fetch_add(1, std::memory_order_seq_cst);
+  if (sleepers.load(std::memory_order_seq_cst) > 0) count.notify_all();
 }
 
-// syncs_ cannot move between the load and this thread's own arrival, and arrived_ is back at 0
-// before syncs_ lets anyone go on to the next Sync.
+void ThreadPool::Event::Sleep(uint64_t old) {
+  sleepers.fetch_add(1, std::memory_order_seq_cst);
+  count.wait(old, std::memory_order_seq_cst);
+  sleepers.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void ThreadPool::Event::Await(uint64_t old) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (count.load(std::memory_order_acquire) != old) return;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  for (int i = 0; i < kYields; ++i) {
+    if (count.load(std::memory_order_acquire) != old) return;
+    sched_yield();
+  }
+  Sleep(old);
+}
+
+// The caller sleeps at once: polling, it would hold up the thread that is pinned where it runs.
+void ThreadPool::Run(absl::FunctionRef<void(size_t)> body) {
+  TERN_CHECK(running_.load() == 0);
+  body_ = &body;
+  const uint64_t ended = ended_.count.load(std::memory_order_relaxed);
+  running_.store(size(), std::memory_order_relaxed);
+  begun_.Raise();
+  ended_.Sleep(ended);
+}
+
+// The count of syncs_ cannot move between the load and this thread's own arrival, and arrived_ is
+// back at 0 before it lets anyone go on to the next Sync.
 void ThreadPool::Sync() {
-  const uint64_t ended = syncs_.load(std::memory_order_relaxed);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < threads_.size()) {
-    WaitWhileEqual(syncs_, ended);
+  const uint64_t ended = syncs_.count.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < size()) {
+    syncs_.Await(ended);
     return;
   }
   arrived_.store(0, std::memory_order_relaxed);
-  syncs_.fetch_add(1, std::memory_order_release);
-  syncs_.notify_all();
+  syncs_.Raise();
 }
 
 void ThreadPool::Loop(size_t thread) {
   uint64_t seen = 0;
   while (true) {
-    WaitWhileEqual(generation_, seen);
+    begun_.Await(seen);
     ++seen;
     if (stop_.load(std::memory_order_relaxed)) return;
     (*body_)(thread);
-    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) ended_.Raise();
   }
 }
 

@@ -12,7 +12,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
-#include "base/mutex.h"
+#include "base/aligned_buffer.h"
 
 namespace tern {
 
@@ -59,13 +59,29 @@ class ThreadPool {
   explicit ThreadPool(const ThreadPoolOptions& options);
   void Loop(size_t thread);
 
+  // A count that threads wait for, on a cache line of its own: who counts arrivals must not take
+  // the line away that others poll. Knows its sleepers, because libstdc++ does not: it hashes
+  // addresses, and asks the kernel to wake whoever sleeps on another count of the same hash.
+  struct alignas(kCacheLineBytes) Event {
+    std::atomic<uint64_t> count{0};
+    std::atomic<uint32_t> sleepers{0};
+
+    void Raise();
+    // Waits until the count differs from `old`.
+    void Sleep(uint64_t old);
+    // The same, but polls at first.
+    void Await(uint64_t old);
+  };
+
   std::vector<std::thread> threads_;
-  std::atomic<uint64_t> generation_{0};  // one more for each Run
-  std::atomic<size_t> pending_{0};       // threads still in the current Run
-  std::atomic<size_t> arrived_{0};       // threads waiting in the current Sync
-  std::atomic<uint64_t> syncs_{0};       // Syncs ended
   std::atomic<bool> stop_{false};
-  const absl::FunctionRef<void(size_t)>* body_ = nullptr;  // set before generation_ is raised
+  const absl::FunctionRef<void(size_t)>* body_ = nullptr;  // set before begun_ is raised
+
+  Event begun_;                                              // Runs
+  Event ended_;                                              // Runs
+  Event syncs_;                                              // Syncs ended
+  alignas(kCacheLineBytes) std::atomic<size_t> running_{0};  // threads still in the current Run
+  alignas(kCacheLineBytes) std::atomic<size_t> arrived_{0};  // threads waiting in the current Sync
 };
 
 }  // namespace tern
