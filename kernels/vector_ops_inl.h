@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The vector operations of kernels/vector_ops.h, once for all instruction sets, over a type V of
-// 16 float lanes. Included by exactly the vector_<isa>.cc files.
+// 16 float lanes. Included by exactly the vector_<isa>.cc and attention_<isa>.cc files.
 //
 // Everything is in an anonymous namespace, against the habit for headers, so that each of these
 // files has copies of its own: the linker must not take one file's AVX-512 code for all.
 //
 // V has static Load, LoadF16, LoadBf16 and Broadcast; Store, StoreF16 and StoreInt8 (rounded half
 // to even); + - * /, Round (half to even, for magnitudes below 2^22), Abs, Max(a, b) = a > b ? a :
-// b and SelectLess(a, b, yes, no) = a < b ? yes : no by lane; ExponentBits (bits << 23) and
-// FoldSum, which adds the lanes 8-4-2-1.
+// b and SelectLess(a, b, yes, no) = a < b ? yes : no by lane; Times(x, v) = *x * v; ExponentBits
+// (bits << 23) and FoldSum, which adds the lanes 8-4-2-1.
 #ifndef TERN_KERNELS_VECTOR_OPS_INL_H_
 #define TERN_KERNELS_VECTOR_OPS_INL_H_
 
