@@ -114,8 +114,8 @@ TEST(PlannerTest, NoRoomSaysWhatIsNeededAndWhatThereIs) {
   const absl::Status status = PlanFor(BitNet2B(30), ClusterOf({1, 1}, 10 * kGiB), options).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("weights need 1.1 GiB and the KV cache of 1048576 tokens 75.0 GiB, "
-                        "together 76.1 GiB; found 18.0 GiB to use on 2 workers (90 % of their "
+              HasSubstr("weights need 1.4 GiB and the KV cache of 1048576 tokens 75.0 GiB, "
+                        "together 76.4 GiB; found 18.0 GiB to use on 2 workers (90 % of their "
                         "memory)"));
 }
 
