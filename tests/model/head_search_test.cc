@@ -162,6 +162,30 @@ TEST(HeadSearchTest, SamplesWhatAFullHeadOfBlocksSamples) {
   CheckHead(ScreenedHead(std::move(table)), rng);
 }
 
+// The bound of Cauchy and Schwarz is reached when the input lies along the error of the codes. Here
+// the codes say that row 5 is far below the others, all of whose errors point the other way, and it
+// is the best: a radius a ninth smaller would lose it.
+TEST(HeadSearchTest, KeepsTheRowThatTheCodesMisjudgeMost) {
+  constexpr size_t kRows = 40, kCols = 256, kBest = 5;
+  std::mt19937 rng(20250304);
+  EmbeddingTable table = MakeHead(TensorType::kF32, RowKind::kZero, kRows, kCols, rng);
+  auto* weights = reinterpret_cast<float*>(table.dense.data());
+  std::vector<float> x(kCols);
+  for (size_t col = 2; col < kCols; ++col) x[col] = rng() % 2 == 0 ? 1 : -1;
+  x[1] = 2.24f;
+  for (size_t row = 0; row < kRows; ++row) {
+    float* w = weights + row * kCols;
+    w[0] = 127;  // one code is 1
+    w[1] = row == kBest ? 0 : 100;
+    for (size_t col = 2; col < kCols; ++col) w[col] = 3 + (row == kBest ? 0.49f : -0.49f) * x[col];
+  }
+  const Head head = ScreenedHead(std::move(table));
+  const std::vector<float> logits = FullLogits(head, x.data());
+  ASSERT_EQ(std::max_element(logits.begin(), logits.end()) - logits.begin(), kBest);
+  const TopRequest request = {.count = 1};
+  CheckCandidates(logits, request, Search(head, x, {&request, 1}, 2)[0]);
+}
+
 class HeadSearchOfManyTest : public ::testing::Test {
  protected:
   HeadSearchOfManyTest() {
