@@ -5,6 +5,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+#include <fstream>
 #endif
 
 namespace tern {
@@ -27,6 +31,23 @@ bool HasAvxVnni() {
   constexpr unsigned kAvxVnniBit = 1u << 4;
   return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kAvxVnniBit) != 0;
 }
+#elif defined(__aarch64__)
+constexpr Isa kIsas[] = {Isa::kNeonI8mm, Isa::kNeonDotprod, Isa::kNeon, Isa::kPortable};
+
+// Linux's numbers, which older headers lack.
+constexpr unsigned long kHwcapAsimdDotprod = 1ul << 20;
+constexpr unsigned long kHwcap2I8mm = 1ul << 13;
+
+// What stands behind the colon in the first line of /proc/cpuinfo that begins with `key`; empty if
+// there is none.
+std::string CpuInfo(const std::string& key) {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const size_t colon = line.find(": ");
+    if (line.rfind(key, 0) == 0 && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "";
+}
 #else
 constexpr Isa kIsas[] = {Isa::kPortable};
 #endif
@@ -47,6 +68,12 @@ const char* IsaName(Isa isa) {
       return "avx512vnni";
     case Isa::kAvx512Vbmi:
       return "avx512vbmi";
+    case Isa::kNeon:
+      return "neon";
+    case Isa::kNeonDotprod:
+      return "neondotprod";
+    case Isa::kNeonI8mm:
+      return "neoni8mm";
   }
   return "unknown";
 }
@@ -67,12 +94,17 @@ bool CpuSupports(Isa isa) {
              __builtin_cpu_supports("avx512vnni");
     case Isa::kAvx512Vbmi:
       return CpuSupports(Isa::kAvx512Vnni) && __builtin_cpu_supports("avx512vbmi");
-#else
-    default:
-      return false;
+#elif defined(__aarch64__)
+    case Isa::kNeon:
+      return true;
+    case Isa::kNeonDotprod:
+      return (getauxval(AT_HWCAP) & kHwcapAsimdDotprod) != 0;
+    case Isa::kNeonI8mm:
+      return CpuSupports(Isa::kNeonDotprod) && (getauxval(AT_HWCAP2) & kHwcap2I8mm) != 0;
 #endif
+    default:  // of another architecture
+      return false;
   }
-  return false;
 }
 
 std::string CpuModel() {
@@ -89,6 +121,13 @@ std::string CpuModel() {
   model.erase(0, model.find_first_not_of(' '));
   model.erase(model.find_last_not_of(' ') + 1);
   if (!model.empty()) return model;
+#elif defined(__aarch64__)
+  const std::string model = CpuInfo("model name");
+  if (!model.empty()) return model;
+  const std::string implementer = CpuInfo("CPU implementer");
+  if (!implementer.empty()) {
+    return "ARM implementer " + implementer + " part " + CpuInfo("CPU part");
+  }
 #endif
   return "unknown";
 }

@@ -10,19 +10,31 @@ namespace tern {
 
 // In ascending order of preference on one architecture. A CPU that has one may lack those before
 // it, but for the first two.
-enum class Isa { kPortable, kAvx2, kAvxVnni, kAvx512Vnni, kAvx512Vbmi };
+enum class Isa {
+  kPortable,
+  // x86-64
+  kAvx2,
+  kAvxVnni,
+  kAvx512Vnni,
+  kAvx512Vbmi,
+  // 64-bit ARM
+  kNeon,
+  kNeonDotprod,
+  kNeonI8mm,
+};
 
 // Those of the architecture that this build is for, best first; portable is the last.
 std::span<const Isa> Isas();
 
-// "portable", "avx2", "avxvnni", "avx512vnni" or "avx512vbmi".
+// As kernels' names end in it: "portable", "avx2", "neondotprod", ...
 const char* IsaName(Isa isa);
 
 // Whether this CPU and operating system can run kernels of `isa`. kAvx2 includes F16C; kAvx512Vnni
-// means AVX-512 F, BW, VL and VNNI.
+// means AVX-512 F, BW, VL and VNNI. Every 64-bit ARM CPU runs kNeon.
 bool CpuSupports(Isa isa);
 
-// The CPU's own name for itself, e.g. "AMD EPYC 9654 96-Core Processor"; "unknown" if it has none.
+// The CPU's own name for itself, e.g. "AMD EPYC 9654 96-Core Processor", or on ARM, where
+// most have none, "ARM implementer 0x41 part 0xd40". "unknown" if there is neither.
 std::string CpuModel();
 
 }  // namespace tern

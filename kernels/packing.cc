@@ -5,6 +5,7 @@
 
 #include "kernels/b3r16.h"
 #include "kernels/t2r16.h"
+#include "kernels/tl1r16.h"
 #include "kernels/tl2r32.h"
 
 namespace tern {
@@ -14,6 +15,7 @@ constexpr PackingInfo kPackings[] = {
     {Packing::kT2R16, "t2r16", kT2R16Rows, kT2R16Cols, kT2R16TileBytes},
     {Packing::kB3R16, "b3r16", kB3R16Rows, kB3R16Cols, kB3R16TileBytes},
     {Packing::kTL2R32, "tl2r32", kTL2R32Rows, kTL2R32Cols, kTL2R32TileBytes},
+    {Packing::kTL1R16, "tl1r16", kTL1R16Rows, kTL1R16Cols, kTL1R16TileBytes},
 };
 
 // One row to its place among those of a group.
@@ -25,6 +27,8 @@ void PackRow(Packing packing, const int8_t* trits, size_t cols, size_t row, uint
       return PackB3R16Row(trits, cols, group + 4 * row);
     case Packing::kTL2R32:
       return PackTL2R32Row(trits, cols, row, group);
+    case Packing::kTL1R16:
+      return PackTL1R16Row(trits, cols, group + row);
   }
 }
 
@@ -64,6 +68,8 @@ void UnpackRow(Packing packing, const uint8_t* packed, size_t cols, size_t row, 
       return UnpackB3R16Row(group + 4 * in_group, cols, trits);
     case Packing::kTL2R32:
       return UnpackTL2R32Row(group, cols, in_group, trits);
+    case Packing::kTL1R16:
+      return UnpackTL1R16Row(group + in_group, cols, trits);
   }
 }
 

@@ -19,6 +19,7 @@ enum class Packing : uint8_t {
   kT2R16,   // kernels/t2r16.h: 2 bits a weight
   kB3R16,   // kernels/b3r16.h: 5 weights a byte
   kTL2R32,  // kernels/tl2r32.h: 3 weights in 5 bits, for look-ups
+  kTL1R16,  // kernels/tl1r16.h: 2 weights in 4 bits, for look-ups
 };
 
 struct PackingInfo {

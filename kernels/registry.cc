@@ -25,10 +25,16 @@ constexpr GemvKernel kGemvKernels[] = {
     {"gemv_t2r16_avxvnni", Isa::kAvxVnni, Packing::kT2R16, GemvT2R16AvxVnni},
     {"gemv_t2r16_avx2", Isa::kAvx2, Packing::kT2R16, GemvT2R16Avx2},
     {"gemv_tl2r32_avx2", Isa::kAvx2, Packing::kTL2R32, GemvTL2R32Avx2},
+#elif defined(__aarch64__)
+    {"gemv_t2r16_neondotprod", Isa::kNeonDotprod, Packing::kT2R16, GemvT2R16NeonDotprod},
+    {"gemv_b3r16_neondotprod", Isa::kNeonDotprod, Packing::kB3R16, GemvB3R16NeonDotprod},
+    {"gemv_t2r16_neon", Isa::kNeon, Packing::kT2R16, GemvT2R16Neon},
+    {"gemv_tl1r16_neon", Isa::kNeon, Packing::kTL1R16, GemvTL1R16Neon},
 #endif
     {"gemv_t2r16_portable", Isa::kPortable, Packing::kT2R16, GemvT2R16Portable},
     {"gemv_b3r16_portable", Isa::kPortable, Packing::kB3R16, GemvB3R16Portable},
     {"gemv_tl2r32_portable", Isa::kPortable, Packing::kTL2R32, GemvTL2R32Portable},
+    {"gemv_tl1r16_portable", Isa::kPortable, Packing::kTL1R16, GemvTL1R16Portable},
 };
 
 constexpr GemmKernel kGemmKernels[] = {
@@ -39,16 +45,26 @@ constexpr GemmKernel kGemmKernels[] = {
     {"gemm_t2r16_avxvnni", Isa::kAvxVnni, Packing::kT2R16, GemmT2R16AvxVnni},
     {"gemm_t2r16_avx2", Isa::kAvx2, Packing::kT2R16, GemmT2R16Avx2},
     {"gemm_tl2r32_avx2", Isa::kAvx2, Packing::kTL2R32, GemmTL2R32Avx2},
+#elif defined(__aarch64__)
+    {"gemm_t2r16_neoni8mm", Isa::kNeonI8mm, Packing::kT2R16, GemmT2R16NeonI8mm},
+    {"gemm_t2r16_neondotprod", Isa::kNeonDotprod, Packing::kT2R16, GemmT2R16NeonDotprod},
+    {"gemm_b3r16_neondotprod", Isa::kNeonDotprod, Packing::kB3R16, GemmB3R16NeonDotprod},
+    {"gemm_t2r16_neon", Isa::kNeon, Packing::kT2R16, GemmT2R16Neon},
+    {"gemm_tl1r16_neon", Isa::kNeon, Packing::kTL1R16, GemmTL1R16Neon},
 #endif
     {"gemm_t2r16_portable", Isa::kPortable, Packing::kT2R16, GemmT2R16Portable},
     {"gemm_b3r16_portable", Isa::kPortable, Packing::kB3R16, GemmB3R16Portable},
     {"gemm_tl2r32_portable", Isa::kPortable, Packing::kTL2R32, GemmTL2R32Portable},
+    {"gemm_tl1r16_portable", Isa::kPortable, Packing::kTL1R16, GemmTL1R16Portable},
 };
 
 constexpr GroupGemmKernel kGroupGemmKernels[] = {
 #if defined(__x86_64__)
     {"group_gemm_t2r16_avx512vnni", Isa::kAvx512Vnni, GroupGemmT2R16Avx512Vnni},
     {"group_gemm_t2r16_avx2", Isa::kAvx2, GroupGemmT2R16Avx2},
+#elif defined(__aarch64__)
+    {"group_gemm_t2r16_neondotprod", Isa::kNeonDotprod, GroupGemmT2R16NeonDotprod},
+    {"group_gemm_t2r16_neon", Isa::kNeon, GroupGemmT2R16Neon},
 #endif
     {"group_gemm_t2r16_portable", Isa::kPortable, GroupGemmT2R16Portable},
 };
@@ -57,6 +73,9 @@ constexpr ScreenKernel kScreenKernels[] = {
 #if defined(__x86_64__)
     {"screen_q8r16_avx512vnni", Isa::kAvx512Vnni, ScreenQ8R16Avx512Vnni},
     {"screen_q8r16_avx2", Isa::kAvx2, ScreenQ8R16Avx2},
+#elif defined(__aarch64__)
+    {"screen_q8r16_neondotprod", Isa::kNeonDotprod, ScreenQ8R16NeonDotprod},
+    {"screen_q8r16_neon", Isa::kNeon, ScreenQ8R16Neon},
 #endif
     {"screen_q8r16_portable", Isa::kPortable, ScreenQ8R16Portable},
 };
@@ -150,6 +169,8 @@ std::span<const VectorOps> VectorOpsTable() {
 #if defined(__x86_64__)
     kVectorAvx512Vnni,
     kVectorAvx2,
+#elif defined(__aarch64__)
+    kVectorNeon,
 #endif
     kVectorPortable,
   };
@@ -161,6 +182,8 @@ std::span<const AttentionKernel> AttentionKernels() {
 #if defined(__x86_64__)
     kAttentionAvx512Vnni,
     kAttentionAvx2,
+#elif defined(__aarch64__)
+    kAttentionNeon,
 #endif
     kAttentionPortable,
   };

@@ -64,11 +64,10 @@ struct Kernels {
   AttentionKernel attention = {};
 };
 
-// The best set that this CPU can run. `wanted` forces an instruction set ("portable", "avx2",
-// "avxvnni", "avx512vnni", "avx512vbmi"), a packing ("t2r16", "b3r16", "tl2r32"), or both with a
-// comma between, and "full_head" computes every head in full; empty takes the environment's
-// TERN_KERNEL, and if that is empty too, the best. INVALID_ARGUMENT for an unknown name,
-// FAILED_PRECONDITION if this CPU cannot run it.
+// The best set that this CPU can run. `wanted` forces an instruction set (a name by IsaName), a
+// packing ("t2r16", "b3r16", ...), or both with a comma between, and "full_head" computes every
+// head in full; empty takes the environment's TERN_KERNEL, and if that is empty too, the best.
+// INVALID_ARGUMENT for an unknown name, FAILED_PRECONDITION if this CPU cannot run it.
 absl::StatusOr<Kernels> ChooseKernels(const std::string& wanted = "");
 
 }  // namespace tern

@@ -48,6 +48,17 @@ std::vector<Kernel> Candidates(std::span<const Kernel> table, Packing packing) {
   return candidates;
 }
 
+// Packings that this CPU has more than portable kernels for; one if there are none.
+std::vector<Packing> MeasuredPackings() {
+  std::vector<Packing> packings;
+  for (const PackingInfo& info : Packings()) {
+    const Isa best = Candidates(GemvKernels(), info.packing).front().isa;
+    if (best != Isa::kPortable) packings.push_back(info.packing);
+  }
+  if (packings.empty()) packings.push_back(Packing::kT2R16);
+  return packings;
+}
+
 // What products are measured with. Activations are zeros: speed does not depend on them.
 struct Operands {
   static Operands Create(size_t rows, size_t cols) {
@@ -120,8 +131,8 @@ struct Timed {
 template <typename Kernel>
 std::vector<Timed<Kernel>> TimedCandidates(std::span<const Kernel> table) {
   std::vector<Timed<Kernel>> timed;
-  for (const PackingInfo& info : Packings()) {
-    for (const Kernel& kernel : Candidates(table, info.packing)) timed.push_back({kernel});
+  for (const Packing packing : MeasuredPackings()) {
+    for (const Kernel& kernel : Candidates(table, packing)) timed.push_back({kernel});
   }
   return timed;
 }
@@ -205,10 +216,10 @@ MatrixKernels KernelTuner::Measure(size_t rows, size_t cols) {
   }
   std::optional<MatrixKernels> best;
   double best_seconds = 0;
-  for (const PackingInfo& info : Packings()) {
-    const auto o = Fastest(one, info.packing);
-    const auto f = Fastest(few, info.packing);
-    const auto m = Fastest(many, info.packing);
+  for (const Packing packing : MeasuredPackings()) {
+    const auto o = Fastest(one, packing);
+    const auto f = Fastest(few, packing);
+    const auto m = Fastest(many, packing);
     const double seconds = o.seconds + f.seconds / kTokens[1] + m.seconds / kTokens[2];
     if (best && seconds >= best_seconds) continue;
     best = MatrixKernels{o.kernel, f.kernel, m.kernel};

@@ -19,6 +19,8 @@ void GemvB3R16Portable(const GemvArgs& args);
 void GemmB3R16Portable(const GemmArgs& args);
 void GemvTL2R32Portable(const GemvArgs& args);
 void GemmTL2R32Portable(const GemmArgs& args);
+void GemvTL1R16Portable(const GemvArgs& args);
+void GemmTL1R16Portable(const GemmArgs& args);
 void GroupGemmT2R16Portable(const GroupGemmArgs& args);
 void ScreenQ8R16Portable(const GemmArgs& args);
 extern const ProbeKernel kProbePortable;
@@ -53,6 +55,26 @@ void GemmTL2R32Avx512Vnni(const GemmArgs& args);
 
 void GemvB3R16Avx512Vbmi(const GemvArgs& args);
 void GemmB3R16Avx512Vbmi(const GemmArgs& args);
+#endif
+
+#if defined(__aarch64__)
+void GemvT2R16Neon(const GemvArgs& args);
+void GemmT2R16Neon(const GemmArgs& args);
+void GemvTL1R16Neon(const GemvArgs& args);
+void GemmTL1R16Neon(const GemmArgs& args);
+void GroupGemmT2R16Neon(const GroupGemmArgs& args);
+extern const VectorOps kVectorNeon;
+extern const AttentionKernel kAttentionNeon;
+void ScreenQ8R16Neon(const GemmArgs& args);
+
+void GemvT2R16NeonDotprod(const GemvArgs& args);
+void GemmT2R16NeonDotprod(const GemmArgs& args);
+void GemvB3R16NeonDotprod(const GemvArgs& args);
+void GemmB3R16NeonDotprod(const GemmArgs& args);
+void GroupGemmT2R16NeonDotprod(const GroupGemmArgs& args);
+void ScreenQ8R16NeonDotprod(const GemmArgs& args);
+
+void GemmT2R16NeonI8mm(const GemmArgs& args);
 #endif
 
 }  // namespace tern

@@ -8,14 +8,15 @@ packages=(
   libprotobuf-dev libspdlog-dev libssl-dev nlohmann-json3-dev protobuf-compiler
   protobuf-compiler-grpc
 )
+arm_packages=(g++-aarch64-linux-gnu qemu-user-static) # for ./test: a cross-compiler, an emulator
 
 say() { printf '%s\n' "$*" >&2; }
 
-# install_packages YES: installs what is missing with one apt-get line, asking first on a terminal
-# unless YES is 1.
+# install_packages YES [PACKAGE ...]: installs what is missing, of these too, with one apt-get line,
+# asking first on a terminal unless YES is 1.
 install_packages() {
   local yes=$1 package missing=() sudo=()
-  for package in "${packages[@]}"; do
+  for package in "${packages[@]}" "${@:2}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' ||
       missing+=("$package")
   done

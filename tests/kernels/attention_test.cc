@@ -46,11 +46,14 @@ class Block {
     Round(values_, half_values_);
   }
 
-  // Makes a token's key and value what no sum survives.
-  void Poison(size_t token) {
-    for (size_t col = 0; col < dim_; ++col) {
-      keys_[KeyAt(token, col)] = std::numeric_limits<float>::quiet_NaN();
-      values_[token * padded_ + col] = kInfinity;
+  // Makes keys and values of tokens outside [begin, end) what no sum survives.
+  void PoisonOutside(size_t begin, size_t end) {
+    for (size_t token = 0; token < kAttentionBlockTokens; ++token) {
+      if (token >= begin && token < end) continue;
+      for (size_t col = 0; col < dim_; ++col) {
+        keys_[KeyAt(token, col)] = std::numeric_limits<float>::quiet_NaN();
+        values_[token * padded_ + col] = kInfinity;
+      }
     }
     Round(keys_, half_keys_);
     Round(values_, half_values_);
@@ -194,9 +197,7 @@ Problem MakeProblem(const Shape& shape, size_t blocks, size_t last_token, size_t
       ranges.push_back({within(end - static_cast<int64_t>(window)), within(end)});
     }
     p.blocks.emplace_back(shape.dim, rng);
-    for (size_t token = 0; token < kAttentionBlockTokens; ++token) {
-      if (token < ranges.front().begin || token >= ranges.back().end) p.blocks[block].Poison(token);
-    }
+    p.blocks[block].PoisonOutside(ranges.front().begin, ranges.back().end);
     p.ranges.push_back(std::move(ranges));
   }
   return p;

@@ -46,6 +46,20 @@ std::vector<uint8_t> DefineB3R16(const TernaryMatrix& w) {
   return packed;
 }
 
+// TL1R16 from its definition in kernels/tl1r16.h, one pair at a time.
+std::vector<uint8_t> DefineTL1R16(const TernaryMatrix& w) {
+  std::vector<uint8_t> packed(PackedBytes(Packing::kTL1R16, w.rows, w.cols), 0);
+  for (size_t row = 0; row < RoundUp(w.rows, 16); ++row) {
+    for (size_t col = 0; col < w.cols; col += 2) {
+      const int8_t* pair = w.trits.data() + row * w.cols + col;
+      const int index = row < w.rows ? 3 * pair[0] + pair[1] + 4 : 4;
+      const size_t byte = row / 16 * 16 * w.cols / 4 + col / 4 * 16 + row % 16;
+      packed[byte] |= static_cast<uint8_t>(index << (col % 4 * 2));
+    }
+  }
+  return packed;
+}
+
 class PackingTest : public ::testing::TestWithParam<PackingInfo> {
  protected:
   Packing packing() const { return GetParam().packing; }
@@ -104,6 +118,7 @@ TEST(PackingsTest, AreTheirDefinitions) {
       const TernaryMatrix w = RandomTernary(rows, cols, rng);
       EXPECT_EQ(Pack(w, Packing::kT2R16), DefineT2R16(w)) << rows << "x" << cols;
       EXPECT_EQ(Pack(w, Packing::kB3R16), DefineB3R16(w)) << rows << "x" << cols;
+      EXPECT_EQ(Pack(w, Packing::kTL1R16), DefineTL1R16(w)) << rows << "x" << cols;
     }
   }
 }
@@ -124,6 +139,11 @@ TEST(PackingsTest, AreAsDocumented) {
   EXPECT_EQ(b3r16[1], 64 + 1 + 0 + 9 + 27);
   EXPECT_EQ(b3r16[2], 64 + 1 + 3 + 9 + 27);
   EXPECT_EQ(b3r16[64 + 3], 64 + 1 + 3 + 2 * 9 + 27);
+  const std::vector<uint8_t> tl1r16 = Pack(w, Packing::kTL1R16);
+  EXPECT_EQ(tl1r16[0], 0x47);
+  EXPECT_EQ(tl1r16[16], 0x43);
+  EXPECT_EQ(tl1r16[32], 0x44);
+  EXPECT_EQ(tl1r16[7 * 16], 0x54);
 }
 
 }  // namespace

@@ -10,12 +10,16 @@
 
 namespace tern {
 
-// E.g. "avx2,t2r16".
+// E.g. "avx2,t2r16". A packing stands only with instruction sets that have kernels of their own for
+// it: with others it takes those of a lower one.
 inline std::vector<std::string> KernelNames() {
   std::vector<std::string> names;
   for (const Isa isa : Isas()) {
     if (!CpuSupports(isa)) continue;
     for (const PackingInfo& info : Packings()) {
+      const MatrixKernels kernels = BestKernels(info.packing, isa);
+      const bool has_own = kernels.one.isa == isa || kernels.few.isa == isa;
+      if (!has_own && info.packing != Packing::kT2R16) continue;
       names.push_back(std::string(IsaName(isa)) + "," + info.name);
     }
   }
