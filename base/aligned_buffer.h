@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <new>
 #include <span>
 #include <type_traits>
@@ -18,9 +17,11 @@ namespace tern {
 
 inline constexpr size_t kCacheLineBytes = 64;
 
-// `bytes` on a boundary of kCacheLineBytes; from 4 MiB on, of 2 MiB, and asked to be huge pages,
-// which save most misses of the TLB. Null if there is no memory. Freed by std::free.
+// `bytes` on a boundary of kCacheLineBytes, from 128 KiB on in memory that is asked to be huge
+// pages, which save most misses of the TLB. Null if there is no memory. Freed by FreeAligned with
+// the same size. Thread-safe.
 void* AllocateAligned(size_t bytes);
+void FreeAligned(void* data, size_t bytes);
 
 // Movable, not copyable. Thread-compatible.
 template <typename T>
@@ -44,25 +45,26 @@ class AlignedBuffer {
   static AlignedBuffer TryAllocate(size_t size) {
     AlignedBuffer buffer;
     if (size == 0 || size > SIZE_MAX / sizeof(T)) return buffer;
-    buffer.data_.reset(static_cast<T*>(AllocateAligned(size * sizeof(T))));
+    buffer.data_ = static_cast<T*>(AllocateAligned(size * sizeof(T)));
     buffer.size_ = buffer.data_ == nullptr ? 0 : size;
     return buffer;
   }
 
+  ~AlignedBuffer() { FreeAligned(data_, size_ * sizeof(T)); }
   AlignedBuffer(AlignedBuffer&& other) noexcept
-      : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
-    data_ = std::move(other.data_);
-    size_ = std::exchange(other.size_, 0);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
     return *this;
   }
 
-  T* data() { return data_.get(); }
-  const T* data() const { return data_.get(); }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  T& operator[](size_t i) { return data_.get()[i]; }
-  const T& operator[](size_t i) const { return data_.get()[i]; }
+  T& operator[](size_t i) { return data_[i]; }
+  const T& operator[](size_t i) const { return data_[i]; }
   T* begin() { return data(); }
   T* end() { return data() + size_; }
   const T* begin() const { return data(); }
@@ -71,10 +73,7 @@ class AlignedBuffer {
   std::span<const T> span() const { return {data(), size_}; }
 
  private:
-  struct Free {
-    void operator()(T* p) const { std::free(p); }
-  };
-  std::unique_ptr<T, Free> data_;
+  T* data_ = nullptr;
   size_t size_ = 0;
 };
 

@@ -146,9 +146,18 @@ absl::Status ModelBench::Prefill(SequenceId sequence, uint32_t tokens) {
 // tokens_[row] = the likeliest token after hidden_'s row, as generation at temperature 0 finds it.
 void ModelBench::SampleGreedy(uint32_t rows) {
   const ModelConfig& config = transformer_->config();
-  tokens_.resize(rows);
-  transformer_->Logits({hidden_.data(), size_t{rows} * config.dim}, logits_.data());
   const SamplingParams greedy = {.temperature = 0};
+  tokens_.resize(rows);
+  if (transformer_->CanFindTop(1)) {
+    const std::vector<TopRequest> requests(rows);
+    const auto tops =
+        transformer_->TopLogits({hidden_.data(), size_t{rows} * config.dim}, requests);
+    for (uint32_t row = 0; row < rows; ++row) {
+      tokens_[row] = SampleToken(tops[row], greedy, /*position=*/0, /*history=*/{}).chosen.token;
+    }
+    return;
+  }
+  transformer_->Logits({hidden_.data(), size_t{rows} * config.dim}, logits_.data());
   for (uint32_t row = 0; row < rows; ++row) {
     const std::span<const float> logits(logits_.data() + size_t{row} * config.vocab, config.vocab);
     tokens_[row] = SampleToken(logits, greedy, /*position=*/0, /*history=*/{}).chosen.token;
@@ -182,6 +191,7 @@ absl::Status ModelBench::RunTest(const BenchTest& test, Samples& samples) {
   }
   tokens_.resize(test.batch);
   std::generate(tokens_.begin(), tokens_.end(), [this] { return RandomToken(); });
+  const uint64_t head_bytes = transformer_->head_stats().bytes_read;
   energy_.Start();
   const Stopwatch watch;
   if (test.prompt > 0) {
@@ -194,6 +204,7 @@ absl::Status ModelBench::RunTest(const BenchTest& test, Samples& samples) {
     samples.step_seconds.push_back(step.Seconds());
   }
   samples.seconds.push_back(watch.Seconds());
+  samples.head_bytes += transformer_->head_stats().bytes_read - head_bytes;
   const std::optional<double> joules = energy_.Joules();
   samples.has_joules = samples.has_joules && joules.has_value();
   samples.joules += joules.value_or(0);
@@ -234,11 +245,12 @@ TestResult ModelBench::ResultOf(const BenchTest& test, const Samples& samples,
   result.batch = test.batch;
   result.depth = test.depth;
   result.tokens_per_s = SpreadOf(speeds);
-  // Weights are read once a Forward, the head once for the sequences of a step or for a prompt.
+  // Weights are read once a Forward, the head as the model counted it.
   const double rows = decodes ? test.batch : test.prompt;
   const double passes = decodes ? 1 : std::ceil(rows / options_.chunk);
   result.weight_bytes_per_token = passes * static_cast<double>(cost.weight_bytes) / rows;
-  result.head_bytes_per_token = static_cast<double>(cost.head_bytes) / rows;
+  result.head_bytes_per_token = static_cast<double>(samples.head_bytes) /
+                                (tokens * static_cast<double>(samples.seconds.size()));
   result.kv_bytes_per_token = KvBytesPerToken(test);
   result.bytes_per_token = result.weight_bytes_per_token + result.head_bytes_per_token;
   const double speed = result.tokens_per_s.median;

@@ -76,6 +76,7 @@ class ModelBench {
   struct Samples {
     std::vector<double> seconds;       // of each run
     std::vector<double> step_seconds;  // of each decoding step of all runs
+    uint64_t head_bytes = 0;           // read in all runs
     double joules = 0;
     bool has_joules = true;
   };

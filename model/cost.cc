@@ -40,8 +40,9 @@ StageCost CostOf(const StageWeights& weights) {
   const EmbeddingTable& head = weights.head();
   // A stage without the last layer has no output norm, and its embedding is no head.
   if (head.empty() || weights.output_norm.empty()) return cost;
-  cost.head_bytes = head.dense.size() + BytesOf(head.ternary);
-  cost.head = absl::StrCat(TensorTypeName(head.type), ", full");
+  const HeadScreen& screen = weights.screen;
+  cost.head_bytes = screen.empty() ? head.bytes() : ScreenBytes(screen.rows, screen.cols);
+  cost.head = absl::StrCat(TensorTypeName(head.type), screen.empty() ? ", full" : ", screened");
   return cost;
 }
 

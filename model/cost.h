@@ -17,10 +17,10 @@ struct StageWeights;
 
 struct StageCost {
   uint64_t weight_bytes = 0;  // the layers' packed matrices with their scales, read once a batch
-  uint64_t head_bytes = 0;    // what logits read once a batch; 0 without a head
+  uint64_t head_bytes = 0;    // what greedy logits read once a batch, but for candidates; or 0
   uint64_t weights = 0;       // of the layers' matrices
   uint64_t macs_per_row = 0;  // int8 multiply-adds of those; three a weight that has a group scale
-  std::string head;           // how logits are computed: "F16, full"
+  std::string head;           // how greedy logits are found: "F16, full" or "F16, screened"
   // What multiplies the layers' matrices, each shape once: "640x2560: " and MatrixKernels' names,
   // or "groups" where columns have scales.
   std::vector<std::string> kernels;

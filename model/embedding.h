@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "base/aligned_buffer.h"
@@ -20,15 +21,21 @@ struct EmbeddingTable {
   size_t rows = 0;               // tokens
   size_t cols = 0;               // dim
   size_t row_bytes = 0;          // of `dense`
-  AlignedBuffer<uint8_t> dense;  // [rows, row_bytes], unless the type is ternary
-  BitLinear ternary;             // with groups; unless the type is dense
+  AlignedBuffer<uint8_t> dense;  // [rows, row_bytes], unless the type is ternary or
+  // the same where they lie in a model's file: of tables of which few rows are read a token.
+  std::span<const uint8_t> mapped;
+  std::shared_ptr<const void> owner;  // of `mapped`
+  BitLinear ternary;                  // with groups; unless the type is dense
 
   bool empty() const { return rows == 0; }
   // Of the weights, as they are kept.
   size_t bytes() const {
-    return dense.size() + ternary.packed.size() + ternary.group_scales.size() * sizeof(float);
+    return dense.size() + mapped.size() + ternary.packed.size() +
+           ternary.group_scales.size() * sizeof(float);
   }
-  const uint8_t* Row(size_t row) const { return dense.data() + row * row_bytes; }
+  const uint8_t* Row(size_t row) const {
+    return (mapped.empty() ? dense.data() : mapped.data()) + row * row_bytes;
+  }
 };
 
 // out = row `row`, exact but for types that round when they are decoded (formats/dense.h).

@@ -20,8 +20,8 @@
 #include "kernels/t2r16.h"
 #include "kernels/tuner.h"
 #include "model/matrix_loader.h"
+#include "model/packed_arrays.h"
 #include "model/packed_cache.h"
-#include "model/packed_matrix.h"
 
 namespace tern {
 namespace {
@@ -94,7 +94,10 @@ class Loader {
   absl::StatusOr<TensorView> Find(const TensorSpec& want) const;
   absl::StatusOr<BitLinear> Matrix(const TensorSpec& want);
   absl::StatusOr<BitLinear> PackedMatrix(const TensorSpec& want, const MatrixOptions& options);
-  absl::Status CopyRows(const TensorView& view, EmbeddingTable& table, HeadScreen* screen);
+  absl::StatusOr<EmbeddingTable> TernaryTable(const TensorSpec& want, TensorType type);
+  absl::StatusOr<EmbeddingTable> DenseTable(const TensorView& view, HeadScreen* screen);
+  absl::StatusOr<HeadScreen> Screen(const TensorView& view, EmbeddingTable& table);
+  absl::Status ReadRows(const TensorView& view, EmbeddingTable& table, HeadScreen* screen);
   MatrixKernels KernelsFor(const TensorSpec& matrix, size_t group_cols);
 
   void Done(const TensorSpec& tensor);
@@ -214,54 +217,104 @@ bool AllFinite(TensorType type, const uint8_t* row, uint64_t cols, std::span<flo
   return std::all_of(scratch.begin(), scratch.end(), [](float x) { return std::isfinite(x); });
 }
 
-// A row is in the cache when its screen is made.
-absl::Status Loader::CopyRows(const TensorView& view, EmbeddingTable& table, HeadScreen* screen) {
+// Copies rows that are not mapped, and makes the screen while a row is in the cache. Pages of a
+// mapped file do not stay in memory.
+absl::Status Loader::ReadRows(const TensorView& view, EmbeddingTable& table, HeadScreen* screen) {
+  constexpr size_t kRowsToRelease = 1024;
   std::vector<absl::Status> statuses(pool_.size());
   pool_.Run([&](size_t thread) {
     const IndexRange share = SplitRange(table.rows, kRowSplit, thread, pool_.size());
     AlignedBuffer<float> floats(table.cols);
     ScreenScratch scratch(table.cols);
+    size_t released = share.begin;
+    const auto release = [&](size_t end) {
+      if (view.is_mapped) {
+        ReleasePages(
+            view.data.subspan(released * table.row_bytes, (end - released) * table.row_bytes));
+      }
+      released = end;
+    };
     for (size_t row = share.begin; row < share.end; ++row) {
-      uint8_t* to = table.dense.data() + row * table.row_bytes;
-      std::memcpy(to, view.data.data() + row * table.row_bytes, table.row_bytes);
-      if (!AllFinite(table.type, to, table.cols, floats.span())) {
+      if (table.mapped.empty()) {
+        const size_t offset = row * table.row_bytes;
+        std::memcpy(table.dense.data() + offset, view.data.data() + offset, table.row_bytes);
+      }
+      if (!AllFinite(table.type, table.Row(row), table.cols, floats.span())) {
         statuses[thread] =
             absl::DataLossError(absl::StrCat("tensor ", view.info.name, ": row ", row,
                                              ": found infinity or NaN, want finite numbers"));
         return;
       }
-      if (screen == nullptr) continue;
-      LookUp(table, row, kernels_.ops, scratch.codes.span(), floats.data());
-      ScreenRow(floats.data(), row, kernels_.ops, scratch, *screen);
+      if (screen != nullptr) {
+        LookUp(table, row, kernels_.ops, scratch.codes.span(), floats.data());
+        ScreenRow(floats.data(), row, kernels_.ops, scratch, *screen);
+      }
+      if (row - released == kRowsToRelease) release(row);
     }
+    release(share.end);
   });
   for (const absl::Status& status : statuses) TERN_RETURN_IF_ERROR(status);
   return absl::OkStatus();
 }
 
-absl::StatusOr<EmbeddingTable> Loader::Table(const TensorSpec& want, HeadScreen* screen) {
-  TERN_ASSIGN_OR_RETURN(const TensorView view, Find(want));
+// A screen that is kept says that the rows were read before and are finite.
+absl::StatusOr<HeadScreen> Loader::Screen(const TensorView& view, EmbeddingTable& table) {
+  const std::string content_id = kernels_.may_cache ? source_.ContentId(view.info.name) : "";
+  const std::string form = ScreenForm(view.info.name);
+  if (const auto file = packed_.Find(content_id, form, kScreenArrays);
+      file && table.dense.empty()) {
+    absl::StatusOr<HeadScreen> screen = ReadScreen(*file, table.rows, table.cols, pool_);
+    if (screen.ok()) return screen;
+    packed_.Discard(content_id, form, screen.status());
+  }
+  HeadScreen screen = MakeScreen(table.rows, table.cols);
+  TERN_RETURN_IF_ERROR(ReadRows(view, table, &screen));
+  packed_.Store(content_id, form, ArraysOf(screen));
+  return screen;
+}
+
+absl::StatusOr<EmbeddingTable> Loader::TernaryTable(const TensorSpec& want, TensorType type) {
   EmbeddingTable table;
-  table.type = view.info.type;
+  table.type = type;
   table.cols = want.shape[0];
   table.rows = want.shape[1];
-  if (IsTernary(table.type)) {
-    const size_t group_cols = TableGroupCols(table.type, table.cols);
-    const MatrixOptions options = {.kernels = KernelsFor(want, group_cols),
-                                   .group_cols = group_cols};
-    TERN_ASSIGN_OR_RETURN(table.ternary, PackedMatrix(want, options));
-    // A tied head multiplies rows that are stored rotated.
-    table.ternary.rotated = want.role == TensorRole::kEmbedding
-                                ? config_.rotation.embedding
-                                : config_.rotation.Applies(want.name);
+  const size_t group_cols = TableGroupCols(type, table.cols);
+  const MatrixOptions options = {.kernels = KernelsFor(want, group_cols), .group_cols = group_cols};
+  TERN_ASSIGN_OR_RETURN(table.ternary, PackedMatrix(want, options));
+  // A tied head multiplies rows that are stored rotated.
+  table.ternary.rotated = want.role == TensorRole::kEmbedding ? config_.rotation.embedding
+                                                              : config_.rotation.Applies(want.name);
+  return table;
+}
+
+absl::StatusOr<EmbeddingTable> Loader::DenseTable(const TensorView& view, HeadScreen* screen) {
+  EmbeddingTable table;
+  table.type = view.info.type;
+  table.cols = view.info.cols();
+  table.rows = view.info.rows();
+  table.row_bytes = DenseRowBytes(table.type, table.cols);
+  const bool is_screened = screen != nullptr && table.rows >= kernels_.screen_from_rows &&
+                           CanScreen(table.type, table.rows, table.cols);
+  // A head that is read in full for each token lies better on large pages.
+  if (view.is_mapped && view.owner != nullptr && (screen == nullptr || is_screened)) {
+    table.mapped = view.data;
+    table.owner = view.owner;
   } else {
-    table.row_bytes = DenseRowBytes(table.type, table.cols);
     table.dense = AlignedBuffer<uint8_t>(table.rows * table.row_bytes);
-    const bool screened = screen != nullptr && table.rows >= kernels_.screen_from_rows &&
-                          CanScreen(table.type, table.rows, table.cols);
-    if (screened) *screen = MakeScreen(table.rows, table.cols);
-    TERN_RETURN_IF_ERROR(CopyRows(view, table, screened ? screen : nullptr));
   }
+  if (is_screened) {
+    TERN_ASSIGN_OR_RETURN(*screen, Screen(view, table));
+  } else {
+    TERN_RETURN_IF_ERROR(ReadRows(view, table, nullptr));
+  }
+  return table;
+}
+
+absl::StatusOr<EmbeddingTable> Loader::Table(const TensorSpec& want, HeadScreen* screen) {
+  TERN_ASSIGN_OR_RETURN(const TensorView view, Find(want));
+  TERN_ASSIGN_OR_RETURN(EmbeddingTable table, IsTernary(view.info.type)
+                                                  ? TernaryTable(want, view.info.type)
+                                                  : DenseTable(view, screen));
   Done(want);
   return table;
 }

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "model/content_id.h"
-#include "model/packed_matrix.h"
+#include "model/packed_arrays.h"
 #include "tests/support/kernel_names.h"
 
 namespace tern {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A ternary matrix as arrays of bytes, for the cache of packed weights.
-#ifndef TERN_MODEL_PACKED_MATRIX_H_
-#define TERN_MODEL_PACKED_MATRIX_H_
+// Ternary matrices and screens of heads as arrays of bytes, for the cache of packed weights.
+#ifndef TERN_MODEL_PACKED_ARRAYS_H_
+#define TERN_MODEL_PACKED_ARRAYS_H_
 
 #include <array>
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "base/blob_file.h"
 #include "base/thread_pool.h"
 #include "model/bit_linear.h"
+#include "model/head_screen.h"
 #include "model/matrix_loader.h"
 
 namespace tern {
@@ -28,6 +29,13 @@ std::string PackedMatrixForm(absl::string_view tensor, const MatrixOptions& opti
 absl::StatusOr<BitLinear> ReadPackedMatrix(const BlobFile& file, size_t rows, size_t cols,
                                            const MatrixOptions& options, ThreadPool& pool);
 
+// The same for a screen: its codes, scales, errors and norms.
+inline constexpr size_t kScreenArrays = 4;
+std::array<Bytes, kScreenArrays> ArraysOf(const HeadScreen& screen);
+std::string ScreenForm(absl::string_view tensor);
+absl::StatusOr<HeadScreen> ReadScreen(const BlobFile& file, size_t rows, size_t cols,
+                                      ThreadPool& pool);
+
 }  // namespace tern
 
-#endif  // TERN_MODEL_PACKED_MATRIX_H_
+#endif  // TERN_MODEL_PACKED_ARRAYS_H_

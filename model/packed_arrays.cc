@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "model/packed_matrix.h"
+#include "model/packed_arrays.h"
 
 #include <cmath>
 
@@ -58,6 +58,26 @@ absl::StatusOr<BitLinear> ReadPackedMatrix(const BlobFile& file, size_t rows, si
   TERN_RETURN_IF_ERROR(ReadArray(file, 3, group_scales, groups == 0, pool, matrix.group_scales));
   matrix.scale = scale[0];
   return matrix;
+}
+
+std::array<Bytes, kScreenArrays> ArraysOf(const HeadScreen& screen) {
+  return {BytesOf(screen.codes), BytesOf(screen.scales), BytesOf(screen.errors),
+          BytesOf(screen.norms)};
+}
+
+std::string ScreenForm(absl::string_view tensor) { return absl::StrCat(tensor, " screen"); }
+
+absl::StatusOr<HeadScreen> ReadScreen(const BlobFile& file, size_t rows, size_t cols,
+                                      ThreadPool& pool) {
+  HeadScreen screen;
+  screen.rows = rows;
+  screen.cols = cols;
+  const size_t codes = ScreenBytes(rows, cols) - 3 * sizeof(float) * rows;
+  TERN_RETURN_IF_ERROR(ReadArray(file, 0, codes, false, pool, screen.codes));
+  TERN_RETURN_IF_ERROR(ReadArray(file, 1, rows, false, pool, screen.scales));
+  TERN_RETURN_IF_ERROR(ReadArray(file, 2, rows, false, pool, screen.errors));
+  TERN_RETURN_IF_ERROR(ReadArray(file, 3, rows, false, pool, screen.norms));
+  return screen;
 }
 
 }  // namespace tern
