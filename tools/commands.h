@@ -18,6 +18,7 @@ void AddGenerate(CLI::App& app, absl::Status& status);
 void AddInspect(CLI::App& app, absl::Status& status);
 void AddLogits(CLI::App& app, absl::Status& status);
 void AddPerplexity(CLI::App& app, absl::Status& status);
+void AddPlan(CLI::App& app, absl::Status& status);
 void AddQuantizeCheck(CLI::App& app, absl::Status& status);
 void AddRun(CLI::App& app, absl::Status& status);
 void AddScore(CLI::App& app, absl::Status& status);

@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   tern::AddScore(app, status);
   tern::AddLogits(app, status);
   tern::AddTokenize(app, status);
+  tern::AddPlan(app, status);
   tern::AddInspect(app, status);
   tern::AddConvert(app, status);
   tern::AddQuantizeCheck(app, status);

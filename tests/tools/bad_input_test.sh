@@ -57,6 +57,23 @@ refuse "context" bash -c "'$tern' run '$model' -p - <'$scratch/long.txt'"
 refuse "memory" "$tern" run "$model" -p x --memory 1MiB
 refuse "stages" "$tern" run "$model" -p x --stages 7
 
+# Plans.
+refuse "no-such-file" "$tern" plan tiny --hosts "$scratch/no-such-file"
+refuse "want one of" "$tern" plan 9000b --hosts "$scratch/no-such-file"
+echo '{"hosts": [{"name": "box"}]}' >"$scratch/hosts.json"
+refuse "memory_gib: it is missing" "$tern" plan tiny --hosts "$scratch/hosts.json"
+cat >"$scratch/hosts.json" <<END
+{"hosts": [{"name": "box", "cores": 8, "int8_gmacs_per_core": 60, "read_gb_per_s": 40,
+            "memory_gib": 4, "link_gbit": 10, "link_latency_us": 60}]}
+END
+refuse "memory: weights need" "$tern" plan 100b --hosts "$scratch/hosts.json"
+refuse "tokens a second: found at most" "$tern" plan tiny --hosts "$scratch/hosts.json" \
+  --tokens-per-second 1e12
+refuse "context" "$tern" plan tiny --hosts "$scratch/hosts.json" --context 100000
+refuse "replicas" "$tern" plan tiny --hosts "$scratch/hosts.json" --replicas 2
+refuse "exp:MEAN" "$tern" plan tiny --hosts "$scratch/hosts.json" --prompt-tokens 0-5
+refuse "jitter" "$tern" plan tiny --hosts "$scratch/hosts.json" --simulate --jitter 1
+
 # Synthetic models.
 refuse "9000B" "$tern" synth --shape 9000B --out "$scratch/x.gguf"
 refuse "no-such-dir" "$tern" synth --shape tiny --out "$scratch/no-such-dir/x.gguf"

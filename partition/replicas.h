@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Several pipelines of the same model beside each other, each on workers of its own.
+#ifndef TERN_PARTITION_REPLICAS_H_
+#define TERN_PARTITION_REPLICAS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "partition/cost_model.h"
+#include "partition/plan.h"
+#include "partition/simulator.h"
+
+namespace tern {
+
+// Replicas whose workers are alike, and their plan. `costs` has the workers of the first.
+struct ReplicaGroup {
+  CostModel costs;
+  Plan plan;
+  size_t replicas = 1;
+};
+
+// Deals the workers out to `replicas` pipelines, each kind as evenly as it goes, and plans each;
+// options.streams and kv_tokens are those of one. Errors as of MakePlan; INVALID_ARGUMENT for no
+// replicas, or more than workers.
+absl::StatusOr<std::vector<ReplicaGroup>> PlanReplicas(const ModelConfig& config,
+                                                       const ClusterProfile& cluster,
+                                                       const PlanOptions& options, size_t replicas);
+
+// One entry for each replica; it points into `groups`.
+std::vector<Replica> ReplicasOf(const std::vector<ReplicaGroup>& groups);
+
+}  // namespace tern
+
+#endif  // TERN_PARTITION_REPLICAS_H_
