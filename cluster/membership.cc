@@ -18,7 +18,7 @@ namespace {
 std::string Describe(const RegisterWorker& info) {
   return absl::StrCat(info.machine, "; cpus ", info.cpuset, ", ", info.threads, " thread",
                       info.threads == 1 ? "" : "s", ", ", info.isa, ", ",
-                      absl::StrFormat("%.1f", info.weights_per_second * 1e-9), " G weights/s");
+                      absl::StrFormat("%.1f", 1 / info.speed.ternary.For(1)), " G weights/s");
 }
 
 absl::Status CheckBuild(const RegisterWorker& info, const std::string& version) {
@@ -285,7 +285,7 @@ absl::StatusOr<Plan> Membership::PlanOver(const std::vector<const Member*>& work
   for (const Member* member : workers) {
     cluster.workers.push_back({.name = member->info.name,
                                .memory_bytes = member->info.memory_bytes,
-                               .speed = SpeedOf(member->info.weights_per_second),
+                               .speed = member->info.speed,
                                .link = FastLink()});
   }
   PlanOptions options = config_.plan;

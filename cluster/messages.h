@@ -14,12 +14,13 @@
 #include "model/config.h"
 #include "model/kv_cache.h"
 #include "model/transformer.h"
+#include "partition/worker_profile.h"
 
 namespace tern {
 
 // Raised whenever frames or messages change their meaning. Peers of different numbers refuse each
 // other by name.
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 
 // A tensor and the digest of its stored bytes: content-addressed, wherever the bytes come from.
 struct TensorRef {
@@ -46,7 +47,7 @@ struct RegisterWorker {
   std::string isa;           // of the kernels it chose
   uint32_t threads = 0;
   uint64_t memory_bytes = 0;
-  double weights_per_second = 0;  // measured, see WorkerCapacity
+  WorkerSpeed speed;  // measured
 };
 
 struct LoadProgress {

@@ -36,7 +36,11 @@ void Fill(const RegisterWorker& from, v1::WorkerMessage& to) {
   proto.set_isa(from.isa);
   proto.set_threads(from.threads);
   proto.set_memory_bytes(from.memory_bytes);
-  proto.set_weights_per_second(from.weights_per_second);
+  v1::Speed& speed = *proto.mutable_speed();
+  for (const double seconds : from.speed.ternary.seconds) speed.add_ternary(seconds);
+  for (const double seconds : from.speed.dense.seconds) speed.add_dense(seconds);
+  speed.set_attention(from.speed.attention);
+  speed.set_read_bytes_per_second(from.speed.read_bytes_per_second);
 }
 
 void Fill(const LoadProgress& from, v1::WorkerMessage& to) {
@@ -72,6 +76,35 @@ void Fill(const Heartbeat& from, v1::WorkerMessage& to) {
   proto.set_steps_queued(from.steps_queued);
 }
 
+absl::Status CheckPositive(const char* field, double found) {
+  if (std::isfinite(found) && found > 0) return absl::OkStatus();
+  return Refuse(field, absl::StrCat(found), "a positive number");
+}
+
+absl::StatusOr<RowSeconds> ParseRows(const char* field,
+                                     const google::protobuf::RepeatedField<double>& proto) {
+  RowSeconds rows;
+  if (static_cast<size_t>(proto.size()) != rows.seconds.size()) {
+    return Refuse(field, absl::StrCat(proto.size(), " numbers"), absl::StrCat(rows.seconds.size()));
+  }
+  for (size_t i = 0; i < rows.seconds.size(); ++i) {
+    rows.seconds[i] = proto[static_cast<int>(i)];
+    TERN_RETURN_IF_ERROR(CheckPositive(field, rows.seconds[i]));
+  }
+  return rows;
+}
+
+absl::StatusOr<WorkerSpeed> Parse(const v1::Speed& proto) {
+  WorkerSpeed speed;
+  TERN_ASSIGN_OR_RETURN(speed.ternary, ParseRows("speed.ternary", proto.ternary()));
+  TERN_ASSIGN_OR_RETURN(speed.dense, ParseRows("speed.dense", proto.dense()));
+  TERN_RETURN_IF_ERROR(CheckPositive("speed.attention", proto.attention()));
+  TERN_RETURN_IF_ERROR(CheckPositive("speed.read_bytes_per_second", proto.read_bytes_per_second()));
+  speed.attention = proto.attention();
+  speed.read_bytes_per_second = proto.read_bytes_per_second();
+  return speed;
+}
+
 absl::StatusOr<WorkerMessage> Parse(const v1::Register& proto) {
   TERN_RETURN_IF_ERROR(CheckName("name", proto.name()));
   TERN_RETURN_IF_ERROR(CheckPeerAddress("data_address", proto.data_address()));
@@ -80,10 +113,7 @@ absl::StatusOr<WorkerMessage> Parse(const v1::Register& proto) {
   TERN_RETURN_IF_ERROR(CheckText("cpuset", proto.cpuset(), kMaxPathBytes));
   TERN_RETURN_IF_ERROR(CheckText("isa", proto.isa(), kMaxNameBytes));
   TERN_RETURN_IF_ERROR(CheckRange("threads", proto.threads(), 1, 65536));
-  if (!std::isfinite(proto.weights_per_second()) || proto.weights_per_second() <= 0) {
-    return Refuse("weights_per_second", absl::StrCat(proto.weights_per_second()),
-                  "a positive number");
-  }
+  TERN_ASSIGN_OR_RETURN(const WorkerSpeed speed, Parse(proto.speed()));
   return RegisterWorker{.name = proto.name(),
                         .data_address = proto.data_address(),
                         .version = proto.version(),
@@ -93,7 +123,7 @@ absl::StatusOr<WorkerMessage> Parse(const v1::Register& proto) {
                         .isa = proto.isa(),
                         .threads = proto.threads(),
                         .memory_bytes = proto.memory_bytes(),
-                        .weights_per_second = proto.weights_per_second()};
+                        .speed = speed};
 }
 
 absl::StatusOr<WorkerMessage> Parse(const v1::LoadProgress& proto) {

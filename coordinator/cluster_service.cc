@@ -141,6 +141,17 @@ class ClusterService final : public v1::Cluster::CallbackService {
         .release();
   }
 
+  grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* context,
+                                        const v1::ListWorkersRequest*,
+                                        v1::ListWorkersResponse* response) override {
+    for (const RegisterWorker& worker : controller_.workers()) {
+      *response->add_workers() = ToProto(WorkerMessage(worker)).register_worker();
+    }
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
  private:
   absl::StatusOr<std::span<const uint8_t>> RestOf(const v1::FetchTensorRequest& request) const {
     const auto found = tensors_.find(request.sha256());

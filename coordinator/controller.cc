@@ -40,6 +40,10 @@ WorkerId Controller::Connect(std::shared_ptr<WorkerStream> stream) {
 }
 
 void Controller::OnMessage(WorkerId worker, WorkerMessage message) {
+  if (const auto* registration = std::get_if<RegisterWorker>(&message)) {
+    MutexLock lock(mu_);
+    workers_[worker] = *registration;
+  }
   Post(WorkerSaid{worker, std::move(message)});
 }
 
@@ -47,6 +51,14 @@ void Controller::OnGone(WorkerId worker, const std::string& reason) {
   Post(WorkerGone{worker, reason});
   MutexLock lock(mu_);
   streams_.erase(worker);
+  workers_.erase(worker);
+}
+
+std::vector<RegisterWorker> Controller::workers() const {
+  MutexLock lock(mu_);
+  std::vector<RegisterWorker> workers;
+  for (const auto& [id, registration] : workers_) workers.push_back(registration);
+  return workers;
 }
 
 void Controller::OnEngineError(const absl::Status& status) {

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -62,6 +64,9 @@ class Controller {
   // The engine stopped the pipeline by itself.
   void OnEngineError(const absl::Status& status);
 
+  // The workers that are connected and have registered, in order of their streams.
+  std::vector<RegisterWorker> workers() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // The pipeline that is up.
   std::optional<Pipeline> pipeline() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -89,6 +94,7 @@ class Controller {
   CondVar wake_;
   std::deque<MembershipEvent> events_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<WorkerId, std::shared_ptr<WorkerStream>> streams_ ABSL_GUARDED_BY(mu_);
+  std::map<WorkerId, RegisterWorker> workers_ ABSL_GUARDED_BY(mu_);
   WorkerId last_worker_ ABSL_GUARDED_BY(mu_) = 0;
   std::optional<Pipeline> pipeline_ ABSL_GUARDED_BY(mu_);
   bool stop_ ABSL_GUARDED_BY(mu_) = false;

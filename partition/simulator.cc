@@ -104,10 +104,10 @@ class Simulation {
           if (options_.arrivals_per_second > 0) ArriveLater();
           break;
         case Event::Kind::kReached:
-          Reach(event.replica, event.stage, event.subject);
+          OnReached(event.replica, event.stage, event.subject);
           break;
         case Event::Kind::kComputed:
-          Compute(event.replica, event.stage, event.subject);
+          OnComputed(event.replica, event.stage, event.subject);
           break;
       }
     }
@@ -157,7 +157,7 @@ class Simulation {
     }
   }
 
-  void Reach(uint32_t replica, uint32_t stage, uint32_t slot) {
+  void OnReached(uint32_t replica, uint32_t stage, uint32_t slot) {
     Stage& here = pipelines_[replica].stages[stage];
     if (here.computes) {
       here.waiting.push_back(slot);
@@ -177,7 +177,7 @@ class Simulation {
     Add(now_ + seconds, Event::Kind::kComputed, replica, stage, slot);
   }
 
-  void Compute(uint32_t replica, uint32_t stage, uint32_t slot) {
+  void OnComputed(uint32_t replica, uint32_t stage, uint32_t slot) {
     Pipeline& pipeline = pipelines_[replica];
     Stage& here = pipeline.stages[stage];
     here.computes = false;

@@ -72,23 +72,6 @@ absl::Status Validate(const ClusterProfile& cluster) {
   return absl::OkStatus();
 }
 
-WorkerSpeed SpeedOf(double weights_per_second) {
-  constexpr double kWeightsPerByte = 4;
-  // Eight rows cost a little more than one, which waits for memory; from there on rows cost alike.
-  constexpr RowSeconds kTernary = {{1, 2, 12, 96}};
-  constexpr RowSeconds kDense = {{4, 10, 64, 512}};
-  constexpr double kAttention = 4;
-  const double second = 1e9 / weights_per_second;
-  WorkerSpeed speed;
-  for (size_t i = 0; i < kMeasuredRows.size(); ++i) {
-    speed.ternary.seconds[i] = kTernary.seconds[i] * second;
-    speed.dense.seconds[i] = kDense.seconds[i] * second;
-  }
-  speed.attention = kAttention * second;
-  speed.read_bytes_per_second = weights_per_second / kWeightsPerByte;
-  return speed;
-}
-
 LinkSpeed FastLink() { return {.bytes_per_second = 10e9, .latency_seconds = 20e-6}; }
 
 }  // namespace tern

@@ -67,11 +67,7 @@ struct ClusterProfile {
 // workers.
 absl::Status Validate(const ClusterProfile& cluster);
 
-// A worker of which nothing is known but how many ternary weights it multiplies a second for one
-// row: everything else as usual machines have it.
-WorkerSpeed SpeedOf(double weights_per_second);
-
-// A link that hides behind computing.
+// A link that hides behind computing: for those that nobody measured.
 LinkSpeed FastLink();
 
 }  // namespace tern

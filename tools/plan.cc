@@ -15,6 +15,7 @@
 #include "model/model_file.h"
 #include "model/synth.h"
 #include "partition/hosts.h"
+#include "tools/cluster_profile.h"
 #include "tools/commands.h"
 #include "tools/plan_report.h"
 
@@ -24,6 +25,7 @@ namespace {
 struct PlanFlags {
   std::string model;
   std::string hosts;
+  std::string cluster;
   PlanOptions options;
   uint32_t streams = 8;  // over all replicas
   uint32_t context = 0;
@@ -90,7 +92,9 @@ absl::Status SetLengths(const PlanFlags& flags, ModelConfig& config, PlanOptions
 
 absl::Status MakeReport(const PlanFlags& flags) {
   TERN_ASSIGN_OR_RETURN(ModelConfig config, ConfigOf(flags.model));
-  TERN_ASSIGN_OR_RETURN(const ClusterProfile cluster, ReadHosts(flags.hosts));
+  TERN_ASSIGN_OR_RETURN(const ClusterProfile cluster, flags.cluster.empty()
+                                                          ? ReadHosts(flags.hosts)
+                                                          : ReadClusterProfile(flags.cluster));
   PlanOptions options = flags.options;
   SimulationOptions simulation = flags.simulation;
   TERN_RETURN_IF_ERROR(SetLengths(flags, config, options, simulation));
@@ -150,7 +154,11 @@ void AddPlan(CLI::App& app, absl::Status& status) {
   CLI::App* command = app.add_subcommand("plan", "Plan a cluster and predict its speed");
   command->add_option("model", flags->model, "A model, or a shape's name as of tern synth --shape")
       ->required();
-  command->add_option("--hosts", flags->hosts, "JSON file that describes machines")->required();
+  CLI::Option_group* workers = command->add_option_group("workers", "Where they come from");
+  workers->add_option("--hosts", flags->hosts, "JSON file that describes machines");
+  workers->add_option("--cluster", flags->cluster,
+                      "HOST:PORT of `tern serve`, whose workers have measured themselves");
+  workers->require_option(1);
   command->add_option("--streams", flags->streams, "Sequences that generate at once")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -202,7 +202,7 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
   TERN_ASSIGN_OR_RETURN(impl->kernels, ChooseKernels(options.kernel));
   impl->kernels.may_cache = true;
   TERN_ASSIGN_OR_RETURN(impl->pool, ThreadPool::Create({.threads = threads, .cpus = cpus}));
-  const double weights_per_second = MeasureWeightsPerSecond(impl->kernels, *impl->pool);
+  TERN_ASSIGN_OR_RETURN(const WorkerSpeed speed, MeasureSpeed(impl->kernels, *impl->pool));
 
   TERN_ASSIGN_OR_RETURN(ListeningServer listening, Listen(listen, {impl->receiver.service()}));
   impl->server = std::move(listening.server);
@@ -218,11 +218,11 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
       .isa = IsaName(impl->kernels.isa),
       .threads = static_cast<uint32_t>(threads),
       .memory_bytes = options.memory_bytes == 0 ? topology.memory_bytes : options.memory_bytes,
-      .weights_per_second = weights_per_second};
+      .speed = speed};
   LogInfo("machine: ", topology.ToString());
   LogInfo("took cpus ", impl->registration.cpuset, " (", threads,
           threads == 1 ? " thread" : " threads", "), kernels ", impl->registration.isa,
-          ", measured ", absl::StrFormat("%.1f", weights_per_second * 1e-9), " G weights/s");
+          ", measured ", absl::StrFormat("%.1f", 1 / speed.ternary.For(1)), " G weights/s");
   LogInfo("frames come in at ", advertised);
   return std::unique_ptr<WorkerDaemon>(new WorkerDaemon(std::move(impl)));
 }

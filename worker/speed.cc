@@ -2,60 +2,217 @@
 #include "worker/speed.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
+#include <memory>
+#include <vector>
 
 #include "base/aligned_buffer.h"
-#include "kernels/packing.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "formats/tensor.h"
+#include "model/kv_cache.h"
+#include "model/transformer.h"
+#include "model/weights.h"
 
 namespace tern {
 namespace {
 
-// As wide as a layer of a 2B model, and more in all than caches of a usual size hold.
-constexpr size_t kCols = 2560;
-constexpr size_t kRows = 102'400;
-constexpr auto kMeasureFor = std::chrono::milliseconds(100);
+using Clock = std::chrono::steady_clock;
+
+// A step is repeated for so long, at least once more; the fastest counts, as whatever else the
+// machine does only makes one slower.
+constexpr std::chrono::duration<double> kRepeatFor(0.04);
+// A step that would take longer is not run.
+constexpr double kMostSeconds = 0.25;
+// Rows of one sequence in a step: so few that attention hardly counts.
+constexpr uint32_t kSequenceRows = 32;
+// The step by which attention is measured, and what its rows attend to beside themselves.
+constexpr uint32_t kAttentionRows = 64;
+constexpr uint32_t kAttentionCached = 960;
+
+// Layers of BitNet b1.58 2B-4T, enough of them that no cache of a usual size holds them, and a part
+// of its head.
+ModelConfig MeasuredConfig() {
+  ModelConfig config;
+  config.architecture = "bitnet-b1.58";
+  config.sub_norms = true;
+  config.vocab = 8192;
+  config.dim = 2560;
+  config.ffn_dim = 6912;
+  config.layers = 4;
+  config.heads = 20;
+  config.kv_heads = 5;
+  config.head_dim = 128;
+  config.context = kAttentionCached + kAttentionRows;
+  config.rope_theta = 500000;
+  config.norm_eps = 1e-5f;
+  return config;
+}
+
+// Every tensor from the same bytes. Kernels take as long for them as for any.
+class EvenTensors final : public TensorSource {
+ public:
+  explicit EvenTensors(const ModelConfig& config) {
+    for (const TensorSpec& spec : StageTensorSpecs(config, {0, config.layers})) {
+      const TensorType type = spec.role == TensorRole::kNorm     ? TensorType::kF32
+                              : spec.role == TensorRole::kMatrix ? TensorType::kI2S
+                                                                 : TensorType::kF16;
+      const absl::StatusOr<uint64_t> bytes = TensorBytes(type, spec.shape);
+      TERN_CHECK(bytes.ok());  // the shapes are ours
+      tensors_.push_back({spec.name, type, spec.shape, *bytes});
+      longest_ = std::max(longest_, *bytes);
+    }
+    bytes_ = AlignedBuffer<uint8_t>(longest_);
+    // Zeros in I2_S, finite numbers in binary16 and float32.
+    std::memset(bytes_.data(), 0x55, longest_);
+  }
+
+  absl::StatusOr<TensorView> Find(absl::string_view name) const override {
+    for (const TensorInfo& tensor : tensors_) {
+      if (tensor.name == name) return TensorView{tensor, {bytes_.data(), tensor.bytes}};
+    }
+    return absl::NotFoundError(name);
+  }
+
+ private:
+  std::vector<TensorInfo> tensors_;
+  uint64_t longest_ = 0;
+  AlignedBuffer<uint8_t> bytes_;
+};
+
+// Seconds of the fastest of several runs.
+template <typename Step>
+double FastestSeconds(const Step& step) {
+  const auto end = Clock::now() + kRepeatFor;
+  double fastest = 1e9;
+  for (int run = 0; run < 2 || Clock::now() < end; ++run) {
+    const auto start = Clock::now();
+    step();
+    const std::chrono::duration<double> seconds = Clock::now() - start;
+    fastest = std::min(fastest, std::max(seconds.count(), 1e-7));
+    if (fastest > kMostSeconds) break;
+  }
+  return fastest;
+}
+
+// Seconds of steps of kMeasuredRows, each by `measure(rows)`; in proportion where that would take
+// too long.
+template <typename Measure>
+RowSeconds MeasureRows(const Measure& measure) {
+  RowSeconds times;
+  for (size_t i = 0; i < kMeasuredRows.size(); ++i) {
+    const double grows = i == 0 ? 0 : static_cast<double>(kMeasuredRows[i]) / kMeasuredRows[i - 1];
+    const double expected = i == 0 ? 0 : times.seconds[i - 1] * grows;
+    times.seconds[i] = expected > kMostSeconds ? expected : measure(kMeasuredRows[i]);
+  }
+  return times;
+}
+
+// The model, and room for the steps that are measured.
+class MeasuredModel {
+ public:
+  static absl::StatusOr<MeasuredModel> Create(const ModelConfig& config, const Kernels& kernels,
+                                              ThreadPool& pool) {
+    const EvenTensors tensors(config);
+    TERN_ASSIGN_OR_RETURN(std::unique_ptr<Transformer> transformer,
+                          Transformer::Load(config, {0, config.layers}, tensors, kernels, &pool));
+    const uint64_t pages = kMeasuredRows.back() / kKvPageTokens + KvPagesFor(config.context);
+    TERN_ASSIGN_OR_RETURN(KvCache cache,
+                          KvCache::Create(config, config.layers, pages, KvType::kF16));
+    return MeasuredModel(std::move(transformer), std::move(cache));
+  }
+
+  // Seconds of all layers for `rows` rows of sequences that have `cached` tokens.
+  double LayersSeconds(uint32_t rows, uint32_t cached, uint32_t sequence_rows) {
+    std::vector<SequenceRows> batch;
+    for (uint32_t row = 0; row < rows; row += sequence_rows) {
+      batch.push_back({batch.size() + 1, cached, std::min(sequence_rows, rows - row)});
+    }
+    std::vector<float> hidden(size_t{rows} * config().dim);
+    return FastestSeconds([&] {
+      std::fill(hidden.begin(), hidden.end(), 1.0f);
+      for (const SequenceRows& entry : batch) {
+        cache_.Release(entry.sequence);
+        TERN_CHECK(cache_.Reserve(entry.sequence, cached + entry.rows).ok());
+        cache_.Advance(entry.sequence, cached);
+      }
+      TERN_CHECK(transformer_->Forward(batch, cache_, hidden.data()).ok());
+      for (const SequenceRows& entry : batch) cache_.Release(entry.sequence);
+    });
+  }
+
+  double HeadSeconds(uint32_t rows) {
+    const std::vector<float> hidden(size_t{rows} * config().dim, 1.0f);
+    std::vector<float> logits(size_t{rows} * config().vocab);
+    return FastestSeconds([&] { transformer_->Logits(hidden, logits.data()); });
+  }
+
+  const ModelConfig& config() const { return transformer_->config(); }
+
+ private:
+  MeasuredModel(std::unique_ptr<Transformer> transformer, KvCache cache)
+      : transformer_(std::move(transformer)), cache_(std::move(cache)) {}
+
+  std::unique_ptr<Transformer> transformer_;
+  KvCache cache_;
+};
+
+double MeasureReading(ThreadPool& pool) {
+  constexpr size_t kWords = (size_t{64} << 20) / sizeof(uint64_t);
+  AlignedBuffer<uint64_t> words(kWords);
+  std::atomic<uint64_t> sum = 0;
+  // Every thread writes its part first, so that the pages lie next to it.
+  pool.Run([&](size_t thread) {
+    const IndexRange part = SplitRange(kWords, 8, thread, pool.size());
+    std::fill(words.data() + part.begin, words.data() + part.end, uint64_t{1});
+  });
+  const double seconds = FastestSeconds([&] {
+    pool.Run([&](size_t thread) {
+      const IndexRange part = SplitRange(kWords, 8, thread, pool.size());
+      uint64_t of_part = 0;
+      for (size_t i = part.begin; i < part.end; ++i) of_part += words[i];
+      sum += of_part;
+    });
+  });
+  TERN_CHECK(sum % kWords == 0);  // it was read
+  return kWords * sizeof(uint64_t) / seconds;
+}
+
+// Weights of the ternary matrices of a layer.
+double WeightsOfLayer(const ModelConfig& config) {
+  double weights = 0;
+  for (const TensorSpec& tensor : LayerTensors(config, 0)) {
+    if (tensor.role != TensorRole::kMatrix) continue;
+    weights += static_cast<double>(tensor.shape[0]) * static_cast<double>(tensor.shape[1]);
+  }
+  return weights;
+}
 
 }  // namespace
 
-double MeasureWeightsPerSecond(const Kernels& kernels, ThreadPool& pool) {
-  using Clock = std::chrono::steady_clock;
-  const GemvKernel& gemv = kernels.matrix.one;
-  const auto offset = [&](size_t row) { return PackedBytes(gemv.packing, row, kCols); };
-  AlignedBuffer<uint8_t> weights(offset(kRows));
-  AlignedBuffer<int32_t> sums(kRows);
-  AlignedBuffer<int8_t> x(PaddedCols(gemv.packing, kCols));
-  std::fill(x.begin(), x.end(), int8_t{1});
-  const auto rows_of = [&](size_t thread) {
-    return SplitRange(kRows, kRowSplit, thread, pool.size());
-  };
-  // Every thread writes its part first, so that the pages lie next to it.
-  pool.Run([&](size_t thread) {
-    const IndexRange rows = rows_of(thread);
-    constexpr uint8_t kAny = 0x55;  // the kernels' speed is the same for all weights
-    std::memset(weights.data() + offset(rows.begin), kAny, offset(rows.end) - offset(rows.begin));
-  });
-  const auto multiply_once = [&] {
-    pool.Run([&](size_t thread) {
-      const IndexRange rows = rows_of(thread);
-      gemv.run({.weights = weights.data() + offset(rows.begin),
-                .x = x.data(),
-                .x_sum = static_cast<int32_t>(kCols),
-                .sums = sums.data() + rows.begin,
-                .rows = rows.size(),
-                .cols = kCols});
-    });
-  };
-  // The fastest pass: whatever else the machine does only makes one slower.
-  const auto end = Clock::now() + kMeasureFor;
-  double best_seconds = 1e9;
-  do {
-    const auto start = Clock::now();
-    multiply_once();
-    const std::chrono::duration<double> seconds = Clock::now() - start;
-    best_seconds = std::min(best_seconds, std::max(seconds.count(), 1e-6));
-  } while (Clock::now() < end);
-  return static_cast<double>(kRows) * kCols / best_seconds;
+absl::StatusOr<WorkerSpeed> MeasureSpeed(const Kernels& kernels, ThreadPool& pool) {
+  constexpr double kGiga = 1e9;
+  const ModelConfig config = MeasuredConfig();
+  TERN_ASSIGN_OR_RETURN(MeasuredModel model, MeasuredModel::Create(config, kernels, pool));
+  const double weights = WeightsOfLayer(config) * config.layers;
+  WorkerSpeed speed;
+  speed.ternary =
+      MeasureRows([&](uint32_t rows) { return model.LayersSeconds(rows, 0, kSequenceRows); });
+  const double attention_step =
+      model.LayersSeconds(kAttentionRows, kAttentionCached, kAttentionRows);
+  const double products = 2.0 * config.q_dim() * kAttentionRows * kAttentionCached * config.layers;
+  // Of two noisy times: never less than a tenth of the larger.
+  speed.attention =
+      std::max(attention_step - speed.ternary.For(kAttentionRows), attention_step / 10) / products *
+      kGiga;
+  for (double& seconds : speed.ternary.seconds) seconds *= kGiga / weights;
+  speed.dense = MeasureRows([&](uint32_t rows) { return model.HeadSeconds(rows); });
+  const double head_bytes = static_cast<double>(LoadedBytes(config, HeadTensor(config)));
+  for (double& seconds : speed.dense.seconds) seconds *= kGiga / head_bytes;
+  speed.read_bytes_per_second = MeasureReading(pool);
+  return speed;
 }
 
 }  // namespace tern

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
-// How fast this machine multiplies: what the planner shares layers out by.
+// How fast this machine computes: what the planner shares layers out by.
 #ifndef TERN_WORKER_SPEED_H_
 #define TERN_WORKER_SPEED_H_
 
+#include "absl/status/statusor.h"
 #include "base/thread_pool.h"
 #include "kernels/registry.h"
+#include "partition/worker_profile.h"
 
 namespace tern {
 
-// Ternary weights multiplied a second for one row, by all threads of `pool` together: the rate of
-// decoding, which reads every weight from memory once a token. Takes a fifth of a second or so.
-double MeasureWeightsPerSecond(const Kernels& kernels, ThreadPool& pool);
+// Runs layers and a head as wide as those of a 2B model, for a step of each of kMeasuredRows, with
+// all threads of `pool` and with the kernels that a stage would get; and reads memory. Takes a good
+// part of a second and some 150 MB; slow machines are not asked for the larger steps, which then
+// count in proportion. Errors of loading a model.
+absl::StatusOr<WorkerSpeed> MeasureSpeed(const Kernels& kernels, ThreadPool& pool);
 
 }  // namespace tern
 

@@ -12,8 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "cluster/grpc_util.h"
+#include "cluster/messages.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -231,11 +233,14 @@ grpc::Status SendRaw(const Address& address, const std::string& protocol,
 
 TEST_F(GrpcTransportTest, PeersThatSpeakNonsenseAreToldSo) {
   Accept();
-  EXPECT_EQ(SendRaw(address_, "2", "no frame").error_code(), grpc::StatusCode::DATA_LOSS);
-  EXPECT_EQ(SendRaw(address_, "2", "").error_code(), grpc::StatusCode::DATA_LOSS);
-  const grpc::Status version = SendRaw(address_, "3", "no frame");
+  const std::string ours = absl::StrCat(kProtocolVersion);
+  const std::string other = absl::StrCat(kProtocolVersion + 1);
+  EXPECT_EQ(SendRaw(address_, ours, "no frame").error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(SendRaw(address_, ours, "").error_code(), grpc::StatusCode::DATA_LOSS);
+  const grpc::Status version = SendRaw(address_, other, "no frame");
   EXPECT_EQ(version.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(version.error_message(), HasSubstr("tern-protocol: found 3, want 2"));
+  EXPECT_THAT(version.error_message(),
+              HasSubstr(absl::StrCat("tern-protocol: found ", other, ", want ", ours)));
   EXPECT_EQ(SendRaw(address_, "one", "no frame").error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_TRUE(frames_.items().empty());

@@ -17,6 +17,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/data_driven.h"
 #include "tests/support/random_model.h"
+#include "tests/support/worker_speed.h"
 
 namespace tern {
 namespace {
@@ -143,7 +144,7 @@ class Interpreter {
             .isa = "avx2",
             .threads = 2,
             .memory_bytes = command.Number("memory", uint64_t{1} << 30),
-            .weights_per_second = 1e9 * static_cast<double>(command.Number("speed", 10))};
+            .speed = SpeedOf(1e9 * static_cast<double>(command.Number("speed", 10)))};
   }
 
   // Lets time pass, a tick each 100 ms, while the workers of `alive` repeat their last heartbeat.

@@ -29,7 +29,10 @@ RegisterWorker SomeRegistration() {
           .isa = "avx2",
           .threads = 4,
           .memory_bytes = uint64_t{5} << 32,
-          .weights_per_second = 1.5e9};
+          .speed = {.ternary = {{1, 2, 3, 4}},
+                    .dense = {{5, 6, 7, 8}},
+                    .attention = 9,
+                    .read_bytes_per_second = 10}};
 }
 
 // The middle stage of three.
@@ -143,12 +146,18 @@ TEST(WireTest, RegistrationsOutOfRangeAreRefusedByName) {
       {"isa", [](v1::Register& r) { r.set_isa("\r"); }},
       {"threads", [](v1::Register& r) { r.set_threads(0); }},
       {"threads", [](v1::Register& r) { r.set_threads(1 << 20); }},
-      {"weights_per_second", [](v1::Register& r) { r.set_weights_per_second(0); }},
-      {"weights_per_second", [](v1::Register& r) { r.set_weights_per_second(-1); }},
-      {"weights_per_second",
-       [](v1::Register& r) { r.set_weights_per_second(std::numeric_limits<double>::quiet_NaN()); }},
-      {"weights_per_second",
-       [](v1::Register& r) { r.set_weights_per_second(std::numeric_limits<double>::infinity()); }},
+      {"speed.ternary", [](v1::Register& r) { r.clear_speed(); }},
+      {"speed.ternary", [](v1::Register& r) { r.mutable_speed()->add_ternary(1); }},
+      {"speed.ternary", [](v1::Register& r) { r.mutable_speed()->set_ternary(2, -1); }},
+      {"speed.dense", [](v1::Register& r) { r.mutable_speed()->set_dense(3, 0); }},
+      {"speed.attention",
+       [](v1::Register& r) {
+         r.mutable_speed()->set_attention(std::numeric_limits<double>::quiet_NaN());
+       }},
+      {"speed.read_bytes_per_second",
+       [](v1::Register& r) {
+         r.mutable_speed()->set_read_bytes_per_second(std::numeric_limits<double>::infinity());
+       }},
   };
   for (const BadRegistration& bad : cases) {
     v1::WorkerMessage proto = ToProto(WorkerMessage(SomeRegistration()));

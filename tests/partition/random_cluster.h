@@ -11,6 +11,7 @@
 #include "model/config.h"
 #include "partition/cost_model.h"
 #include "partition/worker_profile.h"
+#include "tests/support/worker_speed.h"
 
 namespace tern {
 

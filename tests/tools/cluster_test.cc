@@ -115,6 +115,15 @@ TEST_F(ClusterTest, SaysWhatItDoesAndStopsWhenAsked) {
   EXPECT_EQ(serve_->Wait(), 0) << serve_->text();
 }
 
+TEST_F(ClusterTest, PlansOverWhatItsWorkersMeasured) {
+  ServeWithWorkers();
+  Process plan({kTern, "plan", model_, "--cluster", address_, "--use-all", "--context", "256"});
+  EXPECT_EQ(plan.Wait(), 0) << plan.text();
+  EXPECT_THAT(plan.text(), HasSubstr("Plan for throughput: 2 of 2 workers"));
+  EXPECT_THAT(plan.text(), HasSubstr("alpha"));
+  EXPECT_THAT(plan.text(), HasSubstr("beta"));
+}
+
 TEST_F(ClusterTest, AWorkerThatIsKilledEndsItsRequestsWithItsName) {
   ServeWithWorkers();
   const Generated generated = GenerateWhile([&] { workers_[1]->Signal(SIGKILL); });
