@@ -357,12 +357,15 @@ std::vector<TensorSpec> StageTensorSpecs(const ModelConfig& config, LayerRange r
   return tensors;
 }
 
-uint64_t WeightBytes(const ModelConfig& config, LayerRange range) {
-  const bool has_screen = range.end == config.layers && config.has_head &&
-                          config.vocab >= kScreenFromRows &&
+uint64_t HeadScreenBytes(const ModelConfig& config) {
+  const bool has_screen = config.has_head && config.vocab >= kScreenFromRows &&
                           CanScreen(HeadType(config), config.vocab, config.dim);
+  return has_screen ? ScreenBytes(config.vocab, config.dim) : 0;
+}
+
+uint64_t WeightBytes(const ModelConfig& config, LayerRange range) {
   return AllLoadedBytes(config, StageTensorSpecs(config, range)) +
-         (has_screen ? ScreenBytes(config.vocab, config.dim) : 0);
+         (range.end == config.layers ? HeadScreenBytes(config) : 0);
 }
 
 absl::StatusOr<StageWeights> LoadWeights(const ModelConfig& config, LayerRange range,

@@ -35,6 +35,8 @@ std::vector<TensorSpec> StageTensorSpecs(const ModelConfig& config, LayerRange r
 
 // Bytes of memory that a tensor takes once loaded.
 uint64_t LoadedBytes(const ModelConfig& config, const TensorSpec& tensor);
+// Bytes of the screen of a model's head; 0 if it gets none.
+uint64_t HeadScreenBytes(const ModelConfig& config);
 
 // Copies and repacks the weights of `range` with the threads of `pool`, each the rows it will
 // multiply later; calls `progress`, if set, with the share done. Rows of q and k that are stored

@@ -67,7 +67,8 @@ CostModel::CostModel(const ModelConfig& config, ClusterProfile cluster, const Pl
   embedding_row_ = LoadedBytes(config, EmbeddingTensor(config)) / config.vocab;
   head_read_ = LoadedBytes(config, OutputNormTensor(config));
   if (config.has_head) {
-    head_read_ += LoadedBytes(config, HeadTensor(config));
+    const uint64_t screen = HeadScreenBytes(config);
+    head_read_ += screen > 0 ? screen : LoadedBytes(config, HeadTensor(config));
     if (IsTernary(config.head_type)) head_weights_ = Weights(HeadTensor(config));
   }
 

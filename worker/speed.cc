@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "formats/tensor.h"
+#include "kernels/probe.h"
 #include "model/kv_cache.h"
 #include "model/transformer.h"
 #include "model/weights.h"
@@ -159,25 +161,33 @@ class MeasuredModel {
   KvCache cache_;
 };
 
+ProbeKernel BestProbe() {
+  for (const ProbeKernel& probe : ProbeKernels()) {
+    if (CpuSupports(probe.isa)) return probe;
+  }
+  TERN_CHECK(false);  // the portable one runs everywhere
+  return {};
+}
+
+// Bytes a second.
 double MeasureReading(ThreadPool& pool) {
-  constexpr size_t kWords = (size_t{64} << 20) / sizeof(uint64_t);
-  AlignedBuffer<uint64_t> words(kWords);
-  std::atomic<uint64_t> sum = 0;
+  constexpr size_t kBytes = size_t{64} << 20;
+  const ProbeKernel probe = BestProbe();
+  AlignedBuffer<uint8_t> bytes(kBytes);
+  const auto part = [&](size_t thread) {
+    return SplitRange(kBytes, kProbeBlockBytes, thread, pool.size());
+  };
   // Every thread writes its part first, so that the pages lie next to it.
   pool.Run([&](size_t thread) {
-    const IndexRange part = SplitRange(kWords, 8, thread, pool.size());
-    std::fill(words.data() + part.begin, words.data() + part.end, uint64_t{1});
+    std::memset(bytes.data() + part(thread).begin, 1, part(thread).size());
   });
+  std::atomic<uint64_t> sink = 0;
   const double seconds = FastestSeconds([&] {
     pool.Run([&](size_t thread) {
-      const IndexRange part = SplitRange(kWords, 8, thread, pool.size());
-      uint64_t of_part = 0;
-      for (size_t i = part.begin; i < part.end; ++i) of_part += words[i];
-      sum += of_part;
+      sink += probe.read(bytes.data() + part(thread).begin, part(thread).size());
     });
   });
-  TERN_CHECK(sum % kWords == 0);  // it was read
-  return kWords * sizeof(uint64_t) / seconds;
+  return kBytes / seconds;
 }
 
 // Weights of the ternary matrices of a layer.
@@ -195,7 +205,9 @@ double WeightsOfLayer(const ModelConfig& config) {
 absl::StatusOr<WorkerSpeed> MeasureSpeed(const Kernels& kernels, ThreadPool& pool) {
   constexpr double kGiga = 1e9;
   const ModelConfig config = MeasuredConfig();
-  TERN_ASSIGN_OR_RETURN(MeasuredModel model, MeasuredModel::Create(config, kernels, pool));
+  Kernels full_head = kernels;  // a screen would help with no other head than a trained one
+  full_head.screen_from_rows = std::numeric_limits<size_t>::max();
+  TERN_ASSIGN_OR_RETURN(MeasuredModel model, MeasuredModel::Create(config, full_head, pool));
   const double weights = WeightsOfLayer(config) * config.layers;
   WorkerSpeed speed;
   speed.ternary =
