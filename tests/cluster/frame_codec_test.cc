@@ -159,11 +159,11 @@ TEST(FrameCodecTest, TheBytesAreThoseOfTheProtocolPage) {
   step.step = 0x0304;
   step.release = {0x05};
   EXPECT_THAT(Encoded(std::move(step)),
-              ElementsAre('T', 'R', 'N', 'F', 2, 0, 1, 0,  // magic, version, kind, dtype
+              ElementsAre('T', 'R', 'N', 'F', 3, 0, 1, 0,  // magic, version, kind, dtype
                           2, 1, 0, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0,  // epoch, step
                           0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,  // entries, releases, rows
                           0, 0, 0, 0, 56, 0, 0, 0,             // dim, head_bytes
-                          0x42, 0x88, 0xD8, 0x0F,              // crc
+                          0x46, 0x95, 0xF1, 0x13,              // crc
                           5, 0, 0, 0, 0, 0, 0, 0));            // release
 }
 
@@ -224,9 +224,9 @@ TEST(FrameCodecTest, WhatIsAcceptedIsUnderstoodToTheByte) {
 
 TEST(FrameCodecTest, RefusesAnotherVersionOrEpochByName) {
   const absl::Status version =
-      DecodeFrame(With<uint16_t>(Encoded(SomeStep()), kVersionAt, 3), kLimits).status();
+      DecodeFrame(With<uint16_t>(Encoded(SomeStep()), kVersionAt, 2), kLimits).status();
   EXPECT_EQ(version.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(version.message()), HasSubstr("version: found 3, want 2"));
+  EXPECT_THAT(std::string(version.message()), HasSubstr("version: found 2, want 3"));
   const absl::Status epoch =
       DecodeFrame(With<uint64_t>(Encoded(SomeStep()), kEpochAt, 8), kLimits).status();
   EXPECT_EQ(epoch.code(), absl::StatusCode::kFailedPrecondition);

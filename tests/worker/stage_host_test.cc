@@ -16,7 +16,6 @@
 #include "gtest/gtest.h"
 #include "model/gguf_config.h"
 #include "tests/support/tiny_model.h"
-#include "worker/speed.h"
 
 namespace tern {
 namespace {
@@ -251,13 +250,6 @@ TEST_F(StageHostTest, AFrameBeforeTheCommitFailsTheStage) {
   receiver_.Receive(Step(1, 1));
   EXPECT_THAT(std::get<StageFailed>(NextReport()).status.ToString(),
               HasSubstr("before the stage committed"));
-}
-
-TEST(SpeedTest, IsPositiveOnAnyNumberOfThreads) {
-  for (const size_t threads : {1, 3}) {
-    const auto pool = *ThreadPool::Create({.threads = threads, .cpus = {}});
-    EXPECT_GT(MeasureWeightsPerSecond(*ChooseKernels(), *pool), 0);
-  }
 }
 
 }  // namespace
