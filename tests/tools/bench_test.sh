@@ -24,7 +24,7 @@ expect() {
 
 "$tern" bench "$model" --threads 1,2 --cpuset none --pp 8 --tg 4 --depth 0,40 --batch 1,3 \
   --repeat 2 --chunk 16 --json "$scratch/a.json" >"$scratch/a.txt"
-expect "$scratch/a.txt" "read GB/s" "int8 GMAC/s" "sync ns" "pp8" "tg4" "F16, full" "commit"
+expect "$scratch/a.txt" "read GB/s" "int8 GMAC/s" "sync ns" "pp8" "tg4" "F16, screened" "commit"
 expect "$scratch/a.json" '"test": "pp8"' '"test": "tg4"' '"batch": 3' '"depth": 40' \
   '"read_gb_per_s"' '"tokens_per_s"' '"limit_share"' '"peak_rss_bytes"'
 results=$(grep -c '"test":' "$scratch/a.json")
