@@ -18,12 +18,17 @@ constexpr size_t kRegionBytes = 16 * kHugePageBytes;
 constexpr size_t kSharedFrom = size_t{128} << 10;  // bytes of buffers that share a region
 constexpr size_t kSharedTo = kRegionBytes / 4;
 
-bool SharesRegion(size_t bytes) {
+// An address sanitizer watches buffers of malloc only.
 #if defined(__SANITIZE_ADDRESS__)
-  return bytes != bytes;  // the sanitizer watches buffers of malloc only
+constexpr bool kHasRegions = false;
+#elif defined(__has_feature)
+constexpr bool kHasRegions = !__has_feature(address_sanitizer);
 #else
-  return bytes >= kSharedFrom && bytes <= kSharedTo;
+constexpr bool kHasRegions = true;
 #endif
+
+bool SharesRegion(size_t bytes) {
+  return kHasRegions && bytes >= kSharedFrom && bytes <= kSharedTo;
 }
 
 // Stands at the beginning of its memory, which is aligned to its size.
