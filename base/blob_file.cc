@@ -114,7 +114,8 @@ absl::StatusOr<BlobFile> BlobFile::Open(const std::string& path) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) {
     const std::string text = absl::StrCat(path, ": ", std::strerror(errno));
-    return errno == ENOENT || errno == ENOTDIR ? absl::NotFoundError(text) : absl::UnknownError(text);
+    return errno == ENOENT || errno == ENOTDIR ? absl::NotFoundError(text)
+                                               : absl::UnknownError(text);
   }
   BlobFile blob(path, file);
   TERN_RETURN_IF_ERROR(blob.ReadHeader());

@@ -75,8 +75,7 @@ TEST(HfConfigTest, ReadsYarnInBothForms) {
 
 TEST(HfConfigTest, RefusesByName) {
   const std::tuple<const char*, Json, const char*> cases[] = {
-      {"model_type", "qwen35",
-       "model_type: found qwen35 (), this build runs bitnet"},
+      {"model_type", "qwen35", "model_type: found qwen35 (), this build runs bitnet"},
       {"hidden_size", "wide", "hidden_size: found \\\"wide\\\", want a whole number"},
       {"hidden_size", -1, "hidden_size: found -1"},
       {"hidden_size", 1e300, "hidden_size: found 1e+300"},
