@@ -254,10 +254,10 @@ TestResult ModelBench::ResultOf(const BenchTest& test, const Samples& samples,
   result.kv_bytes_per_token = KvBytesPerToken(test);
   result.bytes_per_token = result.weight_bytes_per_token + result.head_bytes_per_token;
   const double speed = result.tokens_per_s.median;
-  const double read = limits.read_gb_per_s * 1e9;
+  const double read = limits.read_median_gb_per_s * 1e9;
   result.bandwidth_share = (result.bytes_per_token + result.kv_bytes_per_token) * speed / read;
   result.int8_share =
-      static_cast<double>(cost.macs_per_row) * speed / (limits.int8_gmac_per_s * 1e9);
+      static_cast<double>(cost.macs_per_row) * speed / (limits.int8_median_gmac_per_s * 1e9);
   result.limit_share = decodes ? result.bytes_per_token * speed / read : result.int8_share;
   if (decodes) {
     const auto milliseconds = [&](double percent) {

@@ -59,8 +59,10 @@ struct TestResult {
   double head_bytes_per_token = 0;
   double kv_bytes_per_token = 0;  // beside them, the mean over the test
   double limit_share = 0;  // decoding: bandwidth_share without keys and values; prompts: int8_share
-  double bandwidth_share = 0;  // all bytes read, against Limits::read_gb_per_s
-  double int8_share = 0;       // the layers' ternary products, against Limits::int8_gmac_per_s
+  // Medians against medians, since both were measured in turns: a single best pass may have had the
+  // memory of a shared machine to itself.
+  double bandwidth_share = 0;  // all bytes read, against Limits::read_median_gb_per_s
+  double int8_share = 0;       // the layers' ternary products, against int8_median_gmac_per_s
   std::optional<Latency> token_latency_ms;  // decoding: from one token of a sequence to the next
   std::optional<double> time_to_first_token_ms;  // prompts: the median
   std::optional<double> joules_per_token;        // nothing: not available

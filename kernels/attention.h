@@ -81,6 +81,7 @@ struct AttentionArgs {
   const AttentionRange* ranges;
   AttentionSums sums;  // of positions * heads rows; the block is merged into them
   float* scratch;      // [AttentionScratchFloats]
+  const void* next_keys = nullptr;  // of the page that is read after this block, to prefetch it
 };
 
 // One row of the table in kernels/registry.cc.

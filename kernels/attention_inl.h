@@ -7,7 +7,8 @@
 // (scores) or of 16 columns (values): a vector of the cache, converted to float once, serves kRows
 // rows, and a broadcast query or weight serves kVectors vectors. An instruction set chooses both
 // so that kRows * kVectors sums, kVectors vectors and two more fit its registers. Both prefetch the
-// same place of the page behind, which in the cache of a sequence that grew alone is its next one.
+// same place of the page that is read next, wherever it lies, into the L2 cache: it takes more lines
+// at once than the L1 (16.2 GB/s with 4 rows of f16 on Zen 4, against 11.4, and 10 without).
 #ifndef TERN_KERNELS_ATTENTION_INL_H_
 #define TERN_KERNELS_ATTENTION_INL_H_
 
@@ -21,16 +22,24 @@ static_assert(kAttentionLanes == kLanes);
 
 constexpr size_t Least(size_t a, size_t b) { return a < b ? a : b; }
 
+// What a tile prefetches: the lines of the next page that lie where its own do.
+struct Ahead {
+  const uint8_t* line;
+  size_t stride;  // bytes from the line of a column, or token, to that of the next
+};
+
 // What the loops below share of AttentionArgs, by query row.
 struct AttentionBlock {
   const AttentionArgs& args;
   size_t rows;
+  size_t element_bytes;  // of the cache
   float* scores;       // [rows, kAttentionScoreStride]
   AttentionSums sums;  // m, s and o of the block
   float* converted;    // [kAttentionPageTokens, padded_dim]: keys or values of a page
   float* queries;      // tiles of up to kRows rows: [head_dim, rows of the tile] each
 
-  explicit AttentionBlock(const AttentionArgs& a) : args(a), rows(a.positions * a.heads) {
+  AttentionBlock(const AttentionArgs& a, size_t bytes)
+      : args(a), rows(a.positions * a.heads), element_bytes(bytes) {
     scores = a.scratch;
     sums.out = scores + rows * kAttentionScoreStride;
     converted = sums.out + rows * a.padded_dim;
@@ -74,17 +83,18 @@ void Fill(V (&tile)[kRows][kVectors], V value) {
 
 // Scores of kRows rows from `row` on and kVectors * 16 tokens of a page.
 template <typename V, int kRows, int kVectors, typename T>
-[[gnu::noinline]] void ScoreTile(const AttentionBlock& block, const T* keys, size_t row,
-                                 float* scores) {
+[[gnu::noinline]] void ScoreTile(const AttentionBlock& block, const T* keys, Ahead ahead,
+                                 size_t row, float* scores) {
   const float* queries = block.queries + row * block.args.head_dim;
-  const size_t dim = block.args.head_dim, page = kAttentionPageTokens * dim;
+  const size_t dim = block.args.head_dim;
   V totals[kRows][kVectors];
   Fill(totals, V::Broadcast(0.0f));
   for (size_t begin = 0; begin < dim; begin += kAttentionSumCols) {
     V sums[kRows][kVectors];
     Fill(sums, V::Broadcast(0.0f));
     for (size_t d = begin; d < Least(begin + kAttentionSumCols, dim); ++d) {
-      __builtin_prefetch(keys + page);
+      __builtin_prefetch(ahead.line, 0, 2);
+      ahead.line += ahead.stride;
       V key[kVectors];
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) key[v] = LoadLanes<V>(keys + v * kLanes);
@@ -115,9 +125,8 @@ template <typename V, int kRows, int kVectors, typename T>
 // Adds `tokens` weighted values to kVectors * 16 columns of kRows rows. `weights`, `values` and
 // `out` are the first of each.
 template <typename V, int kRows, int kVectors, typename T>
-[[gnu::noinline]] void ValueTile(const float* weights, const T* values, size_t tokens, size_t dim,
-                                 float* out) {
-  const size_t page = kAttentionPageTokens * dim;
+[[gnu::noinline]] void ValueTile(const float* weights, const T* values, Ahead ahead, size_t tokens,
+                                 size_t dim, float* out) {
   V sums[kRows][kVectors];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -125,7 +134,8 @@ template <typename V, int kRows, int kVectors, typename T>
     for (int v = 0; v < kVectors; ++v) sums[r][v] = V::Load(out + r * dim + v * kLanes);
   }
   for (size_t token = 0; token < tokens; ++token) {
-    __builtin_prefetch(values + page);
+    __builtin_prefetch(ahead.line, 0, 2);
+    ahead.line += ahead.stride;
     V value[kVectors];
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) value[v] = LoadLanes<V>(values + v * kLanes);
@@ -154,7 +164,8 @@ void WithRows(size_t rows, Body body) {
 }
 
 template <typename V, int kRows, int kVectors, typename T>
-void ScorePage(const AttentionBlock& block, size_t page, const T* keys) {
+void ScorePage(const AttentionBlock& block, size_t page, const T* keys, const uint8_t* next) {
+  const size_t bytes = block.element_bytes;
   for (size_t row = 0; row < block.rows; row += kRows) {
     const size_t rows = Least(kRows, block.rows - row);
     const AttentionRange touched =
@@ -163,7 +174,8 @@ void ScorePage(const AttentionBlock& block, size_t page, const T* keys) {
     float* scores = block.scores + row * kAttentionScoreStride + page * kAttentionPageTokens;
     WithRows<kRows>(rows, [&]<int n>() {
       for (size_t token = 0; token < kAttentionPageTokens; token += kVectors * kLanes) {
-        ScoreTile<V, n, kVectors>(block, keys + token, row, scores + token);
+        const Ahead ahead = {next + token * bytes, kAttentionPageTokens * bytes};
+        ScoreTile<V, n, kVectors>(block, keys + token, ahead, row, scores + token);
       }
     });
   }
@@ -172,12 +184,12 @@ void ScorePage(const AttentionBlock& block, size_t page, const T* keys) {
 // Rows that attend to the same tokens of the page go together: what a row does not attend to never
 // enters its sums, not even times 0, for it may be infinite.
 template <typename V, int kRows, int kVectors, typename T>
-void WeighPage(const AttentionBlock& block, size_t page, const T* values) {
-  const size_t dim = block.args.padded_dim;
-  for (size_t row = 0, next; row < block.rows; row = next) {
+void WeighPage(const AttentionBlock& block, size_t page, const T* values, const uint8_t* next) {
+  const size_t dim = block.args.padded_dim, bytes = block.element_bytes;
+  for (size_t row = 0, end; row < block.rows; row = end) {
     const AttentionRange range = WithinPage(block.range(row), page);
-    for (next = row + 1; next < block.rows && next < row + kRows; ++next) {
-      const AttentionRange other = WithinPage(block.range(next), page);
+    for (end = row + 1; end < block.rows && end < row + kRows; ++end) {
+      const AttentionRange other = WithinPage(block.range(end), page);
       if (other.begin != range.begin || other.end != range.end) break;
     }
     if (range.begin == range.end) continue;
@@ -186,13 +198,16 @@ void WeighPage(const AttentionBlock& block, size_t page, const T* values) {
     const T* value = values + range.begin * dim;
     const size_t tokens = range.end - range.begin;
     float* out = block.sums.out + row * dim;
-    WithRows<kRows>(next - row, [&]<int n>() {
+    WithRows<kRows>(end - row, [&]<int n>() {
+      const auto ahead = [&](size_t col) {
+        return Ahead{next + (range.begin * dim + col) * bytes, dim * bytes};
+      };
       size_t col = 0;
       for (; col + kVectors * kLanes <= dim; col += kVectors * kLanes) {
-        ValueTile<V, n, kVectors>(weights, value + col, tokens, dim, out + col);
+        ValueTile<V, n, kVectors>(weights, value + col, ahead(col), tokens, dim, out + col);
       }
       for (; col < dim; col += kLanes) {
-        ValueTile<V, n, 1>(weights, value + col, tokens, dim, out + col);
+        ValueTile<V, n, 1>(weights, value + col, ahead(col), tokens, dim, out + col);
       }
     });
   }
@@ -263,25 +278,33 @@ void MergeSums(const AttentionSums& from, size_t rows, size_t dim, const Attenti
 
 template <typename V, int kRows, int kVectors, typename T>
 void RunAttention(const AttentionArgs& args) {
-  const AttentionBlock block(args);
+  const AttentionBlock block(args, sizeof(T));
   const size_t dim = args.padded_dim;
   const size_t begin = args.ranges[0].begin / kAttentionPageTokens;
-  const size_t end = args.ranges[args.positions - 1].end;
+  const size_t end =
+      (args.ranges[args.positions - 1].end + kAttentionPageTokens - 1) / kAttentionPageTokens;
+  if (begin >= end) return;
   const bool shared = block.rows > kRows;
   PackQueries(block, kRows);
-  for (size_t page = begin; page * kAttentionPageTokens < end; ++page) {
+  for (size_t page = begin; page < end; ++page) {
     const size_t count = args.head_dim * kAttentionPageTokens;
-    WithPage<V, T>(block, args.keys[page], count, shared,
-                   [&](const auto* keys) { ScorePage<V, kRows, kVectors>(block, page, keys); });
+    const void* next = page + 1 < end ? args.keys[page + 1] : args.values[begin];
+    WithPage<V, T>(block, args.keys[page], count, shared, [&](const auto* keys) {
+      ScorePage<V, kRows, kVectors>(block, page, keys, static_cast<const uint8_t*>(next));
+    });
   }
   for (size_t row = 0; row < block.rows; ++row) {
     SoftmaxRow<V>(block.range(row), block.scores + row * kAttentionScoreStride,
                   block.sums.max + row, block.sums.sum + row);
   }
   for (size_t i = 0; i < block.rows * dim; ++i) block.sums.out[i] = 0;
-  for (size_t page = begin; page * kAttentionPageTokens < end; ++page) {
-    WithPage<V, T>(block, args.values[page], kAttentionPageTokens * dim, shared,
-                   [&](const auto* values) { WeighPage<V, kRows, kVectors>(block, page, values); });
+  const void* behind = args.next_keys == nullptr ? args.values[end - 1] : args.next_keys;
+  for (size_t page = begin; page < end; ++page) {
+    const void* next = page + 1 < end ? args.values[page + 1] : behind;
+    WithPage<V, T>(
+        block, args.values[page], kAttentionPageTokens * dim, shared, [&](const auto* values) {
+          WeighPage<V, kRows, kVectors>(block, page, values, static_cast<const uint8_t*>(next));
+        });
   }
   MergeSums<V>(block.sums, block.rows, dim, args.sums);
 }

@@ -173,6 +173,11 @@ void BatchAttention::RunBlock(const Tile& tile, size_t block, const AttentionSum
     keys[page] = cache_.Keys(where_.layer, kv_head, number);
     values[page] = cache_.Values(where_.layer, kv_head, number);
   }
+  const void* next_keys = nullptr;
+  if (begin + kBlock < tile.tokens.end) {
+    const uint32_t number = batch_[tile.row].pages[begin / kPage + kAttentionBlockPages];
+    next_keys = cache_.Keys(where_.layer, kv_head, number);
+  }
   const auto run = cache_.type() == KvType::kF16 ? kernel_.run_f16 : kernel_.run_f32;
   run({.queries = queries_ + tile.row * where_.q_dim() + tile.head * where_.head_dim,
        .query_stride = where_.q_dim(),
@@ -185,7 +190,8 @@ void BatchAttention::RunBlock(const Tile& tile, size_t block, const AttentionSum
        .values = values.data(),
        .ranges = ranges.data(),
        .sums = sums,
-       .scratch = threads_[thread].kernel.data()});
+       .scratch = threads_[thread].kernel.data(),
+       .next_keys = next_keys});
 }
 
 void BatchAttention::Store(const Tile& tile, const AttentionSums& sums) const {

@@ -96,7 +96,7 @@ void KvCache::Advance(SequenceId sequence, uint32_t tokens) {
 void KvCache::Release(SequenceId sequence) {
   const auto found = sequences_.find(sequence);
   if (found == sequences_.end()) return;
-  free_.insert(free_.end(), found->second.pages.begin(), found->second.pages.end());
+  free_.insert(free_.end(), found->second.pages.rbegin(), found->second.pages.rend());
   sequences_.erase(found);
 }
 

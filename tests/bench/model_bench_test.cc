@@ -48,7 +48,7 @@ TEST(ModelBenchTest, RunsEveryTest) {
   ASSERT_TRUE(bench->RunRound([&done] { ++done; }).ok());
   ASSERT_TRUE(bench->RunRound().ok());
   EXPECT_EQ(done, 5);
-  const Limits limits = {.threads = 2, .read_gb_per_s = 10, .int8_gmac_per_s = 100};
+  const Limits limits = {.threads = 2, .read_median_gb_per_s = 10, .int8_median_gmac_per_s = 100};
   const std::vector<TestResult> results = bench->Results(limits);
   ASSERT_EQ(results.size(), tests.size());
   for (const TestResult& r : results) {
@@ -70,7 +70,7 @@ TEST(ModelBenchTest, BytesAndSharesAddUp) {
   const auto bench =
       ModelBench::Create(model.transformer.get(), model.pool.get(), tests, {.chunk = 16}).value();
   ASSERT_TRUE(bench->RunRound().ok());
-  const Limits limits = {.threads = 2, .read_gb_per_s = 10, .int8_gmac_per_s = 100};
+  const Limits limits = {.threads = 2, .read_median_gb_per_s = 10, .int8_median_gmac_per_s = 100};
   const std::vector<TestResult> results = bench->Results(limits);
   const double weights = 5.0 * (2 * 256 * 256 + 2 * 64 * 256 + 3 * 256 * config.ffn_dim);
   const double head = 99 * 256 * 2;
