@@ -5,16 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
+#include <cerrno>
+#include <cstring>
 #include <memory>
 
-#include "absl/status/status.h"
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
+#include "base/control_group.h"
 #include "base/status_macros.h"
 
 namespace tern {
@@ -25,6 +22,17 @@ struct DestroyTopology {
 };
 using HwlocTopology = std::unique_ptr<hwloc_topology, DestroyTopology>;
 
+// Leaves of the real machine what this process' affinity allows: hwloc knows of control groups
+// only.
+void ApplyAffinity(hwloc_topology_t topology) {
+  if (!hwloc_topology_is_thissystem(topology)) return;
+  hwloc_bitmap_t allowed = hwloc_bitmap_alloc();
+  if (hwloc_get_cpubind(topology, allowed, HWLOC_CPUBIND_PROCESS) == 0) {
+    hwloc_topology_restrict(topology, allowed, 0);
+  }
+  hwloc_bitmap_free(allowed);
+}
+
 absl::StatusOr<HwlocTopology> LoadHwloc() {
   hwloc_topology_t raw = nullptr;
   if (hwloc_topology_init(&raw) != 0) return absl::InternalError("hwloc: cannot initialise");
@@ -32,32 +40,19 @@ absl::StatusOr<HwlocTopology> LoadHwloc() {
   if (hwloc_topology_load(raw) != 0) {
     return absl::InternalError("hwloc: cannot read this machine's topology");
   }
+  ApplyAffinity(raw);
   return topology;
 }
 
-// The least memory limit of the control groups that this process is in; 0 if there is none.
-uint64_t ControlGroupMemoryLimit() {
-  uint64_t least = 0;
-  for (const char* path :
-       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    std::ifstream file(path);
-    std::string text;
-    uint64_t limit = 0;
-    // "max" (version 2) is no number; version 1 says "no limit" by a huge one.
-    if (file >> text && absl::SimpleAtoi(text, &limit) && limit < (uint64_t{1} << 60)) {
-      least = least == 0 ? limit : std::min(least, limit);
-    }
-  }
-  return least;
-}
-
-Core MakeCore(hwloc_obj_t object) {
+Core MakeCore(hwloc_topology_t topology, hwloc_obj_t object) {
   Core core;
   unsigned cpu = 0;
   hwloc_bitmap_foreach_begin(cpu, object->cpuset) core.cpus.push_back(static_cast<int>(cpu));
   hwloc_bitmap_foreach_end();
   const int node = object->nodeset == nullptr ? -1 : hwloc_bitmap_first(object->nodeset);
   core.numa_node = std::max(0, node);
+  hwloc_obj_t cache = hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_L3CACHE, object);
+  if (cache != nullptr) core.l3_group = static_cast<int>(cache->logical_index);
   return core;
 }
 
@@ -77,93 +72,133 @@ uint64_t L3Bytes(hwloc_topology_t topology) {
   return cache == nullptr ? 0 : cache->attr->cache.size;
 }
 
-// Reads "3" or "0-3" into `cpus`.
-absl::Status AppendCpuRange(absl::string_view item, std::vector<int>& cpus) {
-  const std::vector<std::string> ends = absl::StrSplit(item, '-');
-  int first = 0;
-  int last = 0;
-  if (ends.size() > 2 || !absl::SimpleAtoi(ends.front(), &first) ||
-      !absl::SimpleAtoi(ends.back(), &last) || first < 0 || last < first || last > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cpuset: found '", item, "', want 'auto', 'part:K/N', 'none' or a list such as '0-3,6'"));
+// A machine without NUMA has one node.
+std::vector<NumaNode> Nodes(hwloc_topology_t topology, uint64_t machine_bytes) {
+  std::vector<NumaNode> nodes;
+  hwloc_obj_t object = nullptr;
+  while ((object = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_NUMANODE, object)) != nullptr) {
+    nodes.push_back({static_cast<int>(object->os_index), object->attr->numanode.local_memory});
   }
-  for (int cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
-  return absl::OkStatus();
+  if (nodes.empty()) nodes.push_back({});
+  if (nodes.size() == 1) nodes.front().memory_bytes = machine_bytes;
+  std::sort(nodes.begin(), nodes.end(),
+            [](const NumaNode& a, const NumaNode& b) { return a.number < b.number; });
+  return nodes;
 }
 
-// Reads "K/N" and returns the K-th of N parts of the cores' first hardware threads.
-absl::StatusOr<std::vector<int>> CpusOfPart(absl::string_view text, const Topology& topology) {
-  const std::vector<std::string> numbers = absl::StrSplit(text, '/');
-  size_t part = 0;
-  size_t parts = 0;
-  if (numbers.size() != 2 || !absl::SimpleAtoi(numbers[0], &part) ||
-      !absl::SimpleAtoi(numbers[1], &parts) || part < 1 || part > parts || parts > 65536) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cpuset: found 'part:", text, "', want e.g. 'part:1/2'"));
-  }
-  const size_t cores = topology.cores.size();
-  const size_t begin = (part - 1) * cores / parts;
-  const size_t end = std::max(begin + 1, part * cores / parts);
-  std::vector<int> cpus;
-  for (size_t i = begin; i < end; ++i) cpus.push_back(topology.cores[i].cpus.front());
-  return cpus;
+std::string Count(size_t n, const char* thing) {
+  return absl::StrCat(n, " ", thing, n == 1 ? "" : "s");
 }
 
 }  // namespace
 
+std::vector<int> Topology::Cpus() const {
+  std::vector<int> cpus;
+  for (const Core& core : cores) cpus.insert(cpus.end(), core.cpus.begin(), core.cpus.end());
+  return cpus;
+}
+
+std::vector<int> Topology::FirstCpus() const {
+  std::vector<int> cpus;
+  for (const Core& core : cores) cpus.push_back(core.cpus.front());
+  return cpus;
+}
+
+std::vector<int> Topology::FirstCpus(int numa_node) const {
+  std::vector<int> cpus;
+  for (const Core& core : cores) {
+    if (core.numa_node == numa_node) cpus.push_back(core.cpus.front());
+  }
+  return cpus;
+}
+
+int Topology::NodeOf(const std::vector<int>& cpus) const {
+  int node = -1;
+  for (const Core& core : cores) {
+    const bool taken = std::any_of(core.cpus.begin(), core.cpus.end(), [&](int cpu) {
+      return std::find(cpus.begin(), cpus.end(), cpu) != cpus.end();
+    });
+    if (!taken || node == core.numa_node) continue;
+    if (node != -1) return -1;
+    node = core.numa_node;
+  }
+  return node;
+}
+
+uint64_t Topology::MemoryBeside(const std::vector<int>& cpus) const {
+  if (cpus.empty()) return memory_bytes;
+  double of_nodes = 0;
+  double cores_taken = 0;
+  for (const NumaNode& node : nodes) {
+    double taken = 0;
+    double all = 0;
+    for (const Core& core : cores) {
+      if (core.numa_node != node.number) continue;
+      const auto mine = std::count_if(core.cpus.begin(), core.cpus.end(), [&](int cpu) {
+        return std::find(cpus.begin(), cpus.end(), cpu) != cpus.end();
+      });
+      // One thread of a core takes all of it, unless the others are taken, too.
+      taken += mine == 0 ? 0 : 1;
+      all += 1;
+    }
+    if (all > 0) of_nodes += static_cast<double>(node.memory_bytes) * taken / all;
+    cores_taken += taken;
+  }
+  const double share = cores_taken / static_cast<double>(cores.size());
+  return static_cast<uint64_t>(
+      std::min(of_nodes, static_cast<double>(memory_bytes) * (memory_limit_bytes > 0 ? share : 1)));
+}
+
 std::string Topology::ToString() const {
-  const auto count = [](size_t n, const char* thing) {
-    return absl::StrCat(n, " ", thing, n == 1 ? "" : "s");
-  };
-  return absl::StrCat(count(packages, "package"), ", ", count(numa_nodes, "NUMA node"), ", ",
-                      count(cores.size(), "core"), ", ",
-                      absl::StrFormat("%.1f GiB", static_cast<double>(memory_bytes) / (1 << 30)));
+  std::string text = absl::StrCat(
+      Count(packages, "package"), ", ", Count(nodes.size(), "NUMA node"), ", ",
+      Count(cores.size(), "core"), ", ",
+      absl::StrFormat("%.1f GiB", static_cast<double>(memory_bytes) / (uint64_t{1} << 30)));
+  if (processor_quota > 0) {
+    absl::StrAppend(&text, ", a quota of ", absl::StrFormat("%.4g", processor_quota),
+                    " processors");
+  }
+  return text;
 }
 
 absl::StatusOr<Topology> DetectTopology() {
   TERN_ASSIGN_OR_RETURN(const HwlocTopology hwloc, LoadHwloc());
   Topology result;
   result.packages = std::max(1, hwloc_get_nbobjs_by_type(hwloc.get(), HWLOC_OBJ_PACKAGE));
-  result.numa_nodes = std::max(1, hwloc_get_nbobjs_by_type(hwloc.get(), HWLOC_OBJ_NUMANODE));
+  result.l3_groups = std::max(1, hwloc_get_nbobjs_by_type(hwloc.get(), HWLOC_OBJ_L3CACHE));
   // Some virtual machines expose no cores, only processing units.
   for (const hwloc_obj_type_t type : {HWLOC_OBJ_CORE, HWLOC_OBJ_PU}) {
     hwloc_obj_t object = nullptr;
     while ((object = hwloc_get_next_obj_by_type(hwloc.get(), type, object)) != nullptr) {
-      result.cores.push_back(MakeCore(object));
+      result.cores.push_back(MakeCore(hwloc.get(), object));
     }
     if (!result.cores.empty()) break;
   }
   if (result.cores.empty()) return absl::InternalError("hwloc: no core is allowed");
   result.memory_bytes = MemoryBytes(hwloc.get());
-  const uint64_t limit = ControlGroupMemoryLimit();
-  if (limit != 0) result.memory_bytes = std::min(result.memory_bytes, limit);
+  result.nodes = Nodes(hwloc.get(), result.memory_bytes);
   result.l3_bytes = L3Bytes(hwloc.get());
+  const ControlGroupLimits limits = ReadControlGroupLimits();
+  result.memory_limit_bytes = limits.memory_bytes;
+  result.processor_quota = limits.processors;
+  if (limits.memory_bytes > 0) {
+    result.memory_bytes = std::min(result.memory_bytes, limits.memory_bytes);
+  }
   return result;
 }
 
-absl::StatusOr<std::vector<int>> ParseCpuset(const std::string& text, const Topology& topology) {
-  std::vector<int> cpus;
-  if (text == "none") return cpus;
-  if (text == "auto") {
-    for (const Core& core : topology.cores) cpus.push_back(core.cpus.front());
-    return cpus;
-  }
-  if (absl::StartsWith(text, "part:")) return CpusOfPart(text.substr(5), topology);
-  for (const absl::string_view item : absl::StrSplit(text, ',')) {
-    TERN_RETURN_IF_ERROR(AppendCpuRange(item, cpus));
-  }
-  for (const int cpu : cpus) {
-    const bool allowed =
-        std::any_of(topology.cores.begin(), topology.cores.end(), [cpu](const Core& core) {
-          return std::find(core.cpus.begin(), core.cpus.end(), cpu) != core.cpus.end();
-        });
-    if (!allowed) {
-      return absl::InvalidArgumentError(absl::StrCat("cpuset: found cpu ", cpu,
-                                                     ", which this process may not use or the "
-                                                     "machine does not have"));
-    }
-  }
-  return cpus;
+absl::Status PreferMemoryOf(int numa_node) {
+  TERN_ASSIGN_OR_RETURN(const HwlocTopology hwloc, LoadHwloc());
+  if (hwloc_get_nbobjs_by_type(hwloc.get(), HWLOC_OBJ_NUMANODE) < 2) return absl::OkStatus();
+  hwloc_bitmap_t nodes = hwloc_bitmap_alloc();
+  hwloc_bitmap_only(nodes, static_cast<unsigned>(numa_node));
+  const int failed = hwloc_set_membind(hwloc.get(), nodes, HWLOC_MEMBIND_BIND,
+                                       HWLOC_MEMBIND_THREAD | HWLOC_MEMBIND_BYNODESET);
+  const int error = errno;
+  hwloc_bitmap_free(nodes);
+  if (failed == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("cannot prefer the memory of NUMA node ",
+                                                    numa_node, ": ", std::strerror(error)));
 }
 
 }  // namespace tern

@@ -7,22 +7,46 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace tern {
 
 struct Core {
   std::vector<int> cpus;  // hardware threads: operating-system numbers, ascending
-  int numa_node = 0;
+  int numa_node = 0;      // the number of one of Topology::nodes
+  int l3_group = 0;       // cores of the same number share their last cache
 };
 
-// Cores and memory that this process is allowed (cpuset and affinity already applied).
+struct NumaNode {
+  int number = 0;  // the operating system's
+  uint64_t memory_bytes = 0;
+};
+
+// Cores and memory that this process is allowed: by the machine, its affinity and its control
+// groups.
 struct Topology {
   int packages = 0;
-  int numa_nodes = 0;
+  std::vector<NumaNode> nodes;  // in ascending order
   std::vector<Core> cores;
-  uint64_t memory_bytes = 0;  // of the machine, or the control group's limit where that is less
+  int l3_groups = 0;
   uint64_t l3_bytes = 0;      // of one cache; 0 if unknown
+  uint64_t memory_bytes = 0;  // of the machine, or the control group's limit where that is less
+  uint64_t memory_limit_bytes = 0;  // of the control group; 0: none
+  double processor_quota = 0;       // of the control group, in processors' time; 0: none
+
+  // Every hardware thread, core by core.
+  std::vector<int> Cpus() const;
+  // The first hardware thread of each core, of all nodes or of one.
+  std::vector<int> FirstCpus() const;
+  std::vector<int> FirstCpus(int numa_node) const;
+
+  // The node that all of `cpus` are on; -1 if they are on several, or are none.
+  int NodeOf(const std::vector<int>& cpus) const;
+
+  // Bytes for a process that has only `cpus` (none: all) to itself: of every node, the share of its
+  // cores, so that several such processes can share the machine.
+  uint64_t MemoryBeside(const std::vector<int>& cpus) const;
 
   // E.g. "1 package, 1 NUMA node, 2 cores, 23.4 GiB".
   std::string ToString() const;
@@ -31,14 +55,9 @@ struct Topology {
 // Reads the topology; honours HWLOC_SYNTHETIC and HWLOC_XMLFILE. INTERNAL if hwloc cannot.
 absl::StatusOr<Topology> DetectTopology();
 
-// Parses a wish for processors; one hardware thread of each core is taken:
-//   "auto"      every core
-//   "part:K/N"  the K-th of N equal parts of the cores (K from 1), at least one core: for N workers
-//               on one machine; with fewer cores than parts, parts share cores
-//   "none"      no pinning: an empty list
-//   "0-3,6"     these hardware threads
-// INVALID_ARGUMENT for anything else and for processors not allowed here.
-absl::StatusOr<std::vector<int>> ParseCpuset(const std::string& text, const Topology& topology);
+// What this thread, and those that it starts from now on, touch first lies on that node where it
+// has room. FAILED_PRECONDITION if the system will not; nothing happens on a machine with one node.
+absl::Status PreferMemoryOf(int numa_node);
 
 }  // namespace tern
 

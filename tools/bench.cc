@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/cpuset.h"
 #include "base/status_macros.h"
 #include "base/topology.h"
 #include "bench/compare.h"
@@ -285,7 +286,8 @@ void AddModelOptions(CLI::App& command, BenchFlags& flags) {
   command.add_option("--kernel", flags.kernel,
                      "Instruction set and packing, as avx2 or avx2,t2r16; default: measured");
   command.add_flag("--cold", flags.cold, "Pack the weights, even if the cache has them packed");
-  command.add_option("--cpuset", flags.cpuset, "auto, none, part:K/N, or a list such as 0-3,6")
+  command
+      .add_option("--cpuset", flags.cpuset, "auto, numa:N, part:K/N, none, or a list such as 0-3,6")
       ->capture_default_str();
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/cpuset.h"
 #include "base/mapped_file.h"
 #include "base/status_macros.h"
 #include "base/topology.h"

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/cpuset.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/topology.h"
@@ -139,7 +140,9 @@ void AddRun(CLI::App& app, absl::Status& status) {
       ->capture_default_str();
   command->add_option("--threads", flags->threads, "Of each stage; 0 shares out the cpuset")
       ->capture_default_str();
-  command->add_option("--cpuset", flags->cpuset, "auto, none, part:K/N, or a list such as 0-3,6")
+  command
+      ->add_option("--cpuset", flags->cpuset,
+                   "auto, numa:N, part:K/N, none, or a list such as 0-3,6")
       ->capture_default_str();
   command
       ->add_option("--memory", flags->memory_bytes,

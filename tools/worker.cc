@@ -29,7 +29,9 @@ void AddWorker(CLI::App& app, absl::Status& status) {
   command->add_option("--advertise", options->advertise,
                       "HOST:PORT by which other workers reach --listen, if that differs");
   command->add_option("--name", options->name, "Unique in the cluster; default: host:pid");
-  command->add_option("--cpuset", options->cpuset, "auto, none, part:K/N, or a list such as 0-3,6")
+  command
+      ->add_option("--cpuset", options->cpuset,
+                   "auto, numa:N, part:K/N, none, or a list such as 0-3,6")
       ->capture_default_str();
   command->add_option("--threads", options->threads, "0: one for each processor of the cpuset")
       ->capture_default_str();

@@ -11,8 +11,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "base/cache_directory.h"
+#include "base/cpuset.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -40,21 +40,6 @@ std::string DefaultName() {
   char host[256] = "worker";
   gethostname(host, sizeof(host) - 1);
   return absl::StrCat(host, ":", getpid());
-}
-
-// "0-3,6" for {0, 1, 2, 3, 6}; "any" for none.
-std::string CpusetName(std::vector<int> cpus) {
-  if (cpus.empty()) return "any";
-  std::sort(cpus.begin(), cpus.end());
-  std::vector<std::string> runs;
-  for (size_t begin = 0; begin < cpus.size();) {
-    size_t end = begin + 1;
-    while (end < cpus.size() && cpus[end] == cpus[end - 1] + 1) ++end;
-    runs.push_back(end - begin == 1 ? absl::StrCat(cpus[begin])
-                                    : absl::StrCat(cpus[begin], "-", cpus[end - 1]));
-    begin = end;
-  }
-  return absl::StrJoin(runs, ",");
 }
 
 bool IsWildcard(const std::string& host) { return host == "0.0.0.0" || host == "::"; }
@@ -208,17 +193,17 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
   impl->server = std::move(listening.server);
   TERN_ASSIGN_OR_RETURN(const std::string advertised,
                         AdvertisedAddress(options, listening.address));
-  impl->registration = {
-      .name = options.name.empty() ? DefaultName() : options.name,
-      .data_address = advertised,
-      .version = options.version.empty() ? kVersion : options.version,
-      .protocol = kProtocolVersion,
-      .machine = topology.ToString(),
-      .cpuset = CpusetName(cpus),
-      .isa = IsaName(impl->kernels.isa),
-      .threads = static_cast<uint32_t>(threads),
-      .memory_bytes = options.memory_bytes == 0 ? topology.memory_bytes : options.memory_bytes,
-      .speed = speed};
+  impl->registration = {.name = options.name.empty() ? DefaultName() : options.name,
+                        .data_address = advertised,
+                        .version = options.version.empty() ? kVersion : options.version,
+                        .protocol = kProtocolVersion,
+                        .machine = topology.ToString(),
+                        .cpuset = CpusetName(cpus),
+                        .isa = IsaName(impl->kernels.isa),
+                        .threads = static_cast<uint32_t>(threads),
+                        .memory_bytes = options.memory_bytes == 0 ? topology.MemoryBeside(cpus)
+                                                                  : options.memory_bytes,
+                        .speed = speed};
   LogInfo("machine: ", topology.ToString());
   LogInfo("took cpus ", impl->registration.cpuset, " (", threads,
           threads == 1 ? " thread" : " threads", "), kernels ", impl->registration.isa,
