@@ -13,6 +13,7 @@
 #include "base/aligned_buffer.h"
 #include "bench/stopwatch.h"
 #include "kernels/packing.h"
+#include "kernels/registry.h"
 #include "model/bit_linear.h"
 #include "model/config.h"
 
@@ -69,14 +70,21 @@ struct Tile {
   size_t tokens;
 };
 
+// Bytes of a matrix as a kernel reads it; also where row `rows` begins.
 template <typename Kernel>
-Packing PackingOf(const Kernel& kernel) {
-  return kernel.packing;
+size_t MatrixBytes(const Kernel& kernel, size_t rows, size_t cols) {
+  return PackedBytes(kernel.packing, rows, cols);
 }
-Packing PackingOf(const GroupGemmKernel&) { return Packing::kT2R16; }
+size_t MatrixBytes(const GroupGemmKernel&, size_t rows, size_t cols) {
+  return PackedBytes(Packing::kT2R16, rows, cols);
+}
+size_t MatrixBytes(const ScreenKernel&, size_t rows, size_t cols) {
+  return RoundUp(rows, kQ8R16Rows) * cols;
+}
 
 bool Fits(const GemvKernel&, const Problem& p) { return p.tokens == 1; }
 bool Fits(const GemmKernel&, const Problem&) { return true; }
+bool Fits(const ScreenKernel&, const Problem&) { return true; }
 bool Fits(const GroupGemmKernel&, const Problem& p) { return p.shape.cols % kGroupCols == 0; }
 
 void RunTile(const GemvKernel& kernel, const Problem& p, const Tile& tile, Scratch& scratch) {
@@ -88,7 +96,9 @@ void RunTile(const GemvKernel& kernel, const Problem& p, const Tile& tile, Scrat
               .cols = p.shape.cols});
 }
 
-void RunTile(const GemmKernel& kernel, const Problem& p, const Tile& tile, Scratch& scratch) {
+// GemmKernel and ScreenKernel.
+template <typename Kernel>
+void RunTile(const Kernel& kernel, const Problem& p, const Tile& tile, Scratch& scratch) {
   kernel.run({.weights = tile.weights,
               .x = p.x + tile.token * p.x_stride,
               .x_stride = p.x_stride,
@@ -121,7 +131,7 @@ void RunShare(const Kernel& kernel, const Problem& p, size_t copy, IndexRange sh
   const uint8_t* matrix = p.weights + copy * p.matrix_bytes;
   for (size_t row = share.begin; row < share.end; row += kRowTile) {
     for (size_t token = 0; token < p.tokens; token += kTokenTile) {
-      const Tile tile = {matrix + PackedBytes(PackingOf(kernel), row, p.shape.cols), row,
+      const Tile tile = {matrix + MatrixBytes(kernel, row, p.shape.cols), row,
                          std::min(kRowTile, share.end - row), token,
                          std::min(kTokenTile, p.tokens - token)};
       RunTile(kernel, p, tile, scratch);
@@ -167,7 +177,7 @@ class KernelBench {
   bool Wanted(const char* name, Isa isa) const {
     return CpuSupports(isa) && absl::StrContains(name, options_.filter);
   }
-  Problem MakeProblem(const MatrixShape& shape, size_t tokens, Packing packing) const;
+  Problem MakeProblem(const MatrixShape& shape, size_t tokens, size_t matrix_bytes) const;
   void Done() {
     if (progress_) progress_(static_cast<double>(++done_) / static_cast<double>(total_));
   }
@@ -192,7 +202,7 @@ KernelBench::KernelBench(const KernelBenchOptions& options, const Topology& topo
     : options_(options), limits_(limits), pool_(pool), progress_(progress), scratch_(pool.size()) {
   size_t weights = std::max<size_t>(kLeastWeightBytes, 4 * topology.l3_bytes), cols = 0, groups = 0;
   for (const MatrixShape& shape : options.shapes) {
-    weights = std::max(weights, 2 * PackedBytes(Packing::kT2R16, shape.rows, shape.cols));
+    weights = std::max(weights, 2 * RoundUp(shape.rows, kRowSplit) * shape.cols);
     cols = std::max(cols, CodesStride(shape.cols));
     groups = std::max<size_t>(groups, (shape.rows + kRowSplit) * shape.cols / kGroupCols);
   }
@@ -211,12 +221,12 @@ KernelBench::KernelBench(const KernelBenchOptions& options, const Topology& topo
   std::fill(scales_.begin(), scales_.end(), 1.0f);
 }
 
-Problem KernelBench::MakeProblem(const MatrixShape& shape, size_t tokens, Packing packing) const {
-  const size_t bytes = PackedBytes(packing, shape.rows, shape.cols);
+Problem KernelBench::MakeProblem(const MatrixShape& shape, size_t tokens,
+                                 size_t matrix_bytes) const {
   return {.shape = shape,
           .tokens = tokens,
-          .copies = weights_.size() / bytes,
-          .matrix_bytes = bytes,
+          .copies = weights_.size() / matrix_bytes,
+          .matrix_bytes = matrix_bytes,
           .x_stride = CodesStride(shape.cols),
           .weights = weights_.data(),
           .x = x_.data(),
@@ -257,7 +267,8 @@ void KernelBench::RunTable(std::span<const Kernel> table, double macs_per_weight
   for (const MatrixShape& shape : options_.shapes) {
     for (const uint32_t tokens : options_.tokens) {
       for (const Kernel& kernel : table) {
-        const Problem problem = MakeProblem(shape, tokens, PackingOf(kernel));
+        const Problem problem =
+            MakeProblem(shape, tokens, MatrixBytes(kernel, shape.rows, shape.cols));
         if (!Wanted(kernel.name, kernel.isa) || !Fits(kernel, problem)) continue;
         RunKernel(kernel, macs_per_weight, problem);
       }
@@ -363,6 +374,7 @@ std::vector<KernelResult> KernelBench::Run() {
   };
   count(GemmKernels());
   count(GroupGemmKernels());
+  count(ScreenKernels());
   total_ *= options_.tokens.size();
   if (std::count(options_.tokens.begin(), options_.tokens.end(), 1u) > 0) count(GemvKernels());
   total_ *= options_.shapes.size();
@@ -374,6 +386,7 @@ std::vector<KernelResult> KernelBench::Run() {
   RunTable(GemvKernels(), 1);
   RunTable(GemmKernels(), 1);
   RunTable(GroupGemmKernels(), kWideDigits);
+  RunTable(ScreenKernels(), 1);
   for (const VectorOps& ops : VectorOpsTable()) {
     if (pool_.size() == 1 && Wanted(ops.name, ops.isa)) RunVectorOps(ops);
   }
@@ -393,6 +406,7 @@ std::vector<KernelRow> KernelRows() {
   add(GemvKernels());
   add(GemmKernels());
   add(GroupGemmKernels());
+  add(ScreenKernels());
   add(VectorOpsTable());
   add(AttentionKernels());
   add(ProbeKernels());

@@ -194,7 +194,11 @@ std::span<const ProbeKernel> ProbeKernels() {
   static const ProbeKernel kTable[] = {
 #if defined(__x86_64__)
     kProbeAvx512Vnni,
+    kProbeAvxVnni,
     kProbeAvx2,
+#elif defined(__aarch64__)
+    kProbeNeonI8mm,
+    kProbeNeonDotprod,
 #endif
     kProbePortable,
   };

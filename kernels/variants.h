@@ -38,6 +38,7 @@ extern const AttentionKernel kAttentionAvx2;
 
 void GemvT2R16AvxVnni(const GemvArgs& args);
 void GemmT2R16AvxVnni(const GemmArgs& args);
+extern const ProbeKernel kProbeAvxVnni;
 
 void GemvTL2R32Avx2(const GemvArgs& args);
 void GemmTL2R32Avx2(const GemmArgs& args);
@@ -73,8 +74,10 @@ void GemvB3R16NeonDotprod(const GemvArgs& args);
 void GemmB3R16NeonDotprod(const GemmArgs& args);
 void GroupGemmT2R16NeonDotprod(const GroupGemmArgs& args);
 void ScreenQ8R16NeonDotprod(const GemmArgs& args);
+extern const ProbeKernel kProbeNeonDotprod;
 
 void GemmT2R16NeonI8mm(const GemmArgs& args);
+extern const ProbeKernel kProbeNeonI8mm;
 #endif
 
 }  // namespace tern

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "kernels/variants.h"
+#include "kernels/x86/probe_read_inl.h"
 
 namespace tern {
 namespace {
@@ -10,8 +11,6 @@ namespace {
 constexpr int kSums = 6;  // with their products, in registers
 constexpr int kSteps = 64;
 constexpr size_t kMacs = size_t{kSums} * kSteps * sizeof(__m256i);
-constexpr size_t kStreams = 4;
-constexpr size_t kLoads = kProbeBlockBytes / kStreams / sizeof(__m256i);  // of a stream at once
 
 uint32_t FoldInt32(__m256i x) {
   alignas(32) uint32_t lanes[8];
@@ -40,27 +39,6 @@ uint32_t Dot(size_t rounds) {
     }
   }
   return FoldInt32(sums);
-}
-
-// Several streams: one alone does not keep enough cache lines on their way.
-uint64_t Read(const uint8_t* data, size_t bytes) {
-  const size_t stream_bytes = bytes / kStreams;
-  __m256i all[kLoads];
-  for (__m256i& lanes : all) lanes = _mm256_setzero_si256();
-  for (size_t at = 0; at < stream_bytes; at += kLoads * sizeof(__m256i)) {
-    for (size_t stream = 0; stream < kStreams; ++stream) {
-      const auto* from = reinterpret_cast<const __m256i*>(data + stream * stream_bytes + at);
-#pragma GCC unroll 8
-      for (size_t i = 0; i < kLoads; ++i) {
-        all[i] = _mm256_xor_si256(all[i], _mm256_loadu_si256(from + i));
-      }
-    }
-  }
-  __m256i folded = all[0];
-  for (size_t i = 1; i < kLoads; ++i) folded = _mm256_xor_si256(folded, all[i]);
-  alignas(32) uint64_t words[4];
-  _mm256_store_si256(reinterpret_cast<__m256i*>(words), folded);
-  return words[0] ^ words[1] ^ words[2] ^ words[3];
 }
 
 }  // namespace
