@@ -29,10 +29,9 @@ uint32_t GreatestDepth(const std::vector<BenchTest>& tests) {
   return depth;
 }
 
-// Makes `to` hold the first `tokens` tokens of `from`.
-absl::Status CopySequence(SequenceId from, SequenceId to, uint32_t tokens,
-                          const ModelConfig& config, KvCache& cache) {
-  TERN_RETURN_IF_ERROR(cache.Reserve(to, tokens));
+// Makes `to` hold the first `tokens` tokens of `from`. REQUIRES pages for them.
+void CopySequence(SequenceId from, SequenceId to, uint32_t tokens, const ModelConfig& config,
+                  KvCache& cache) {
   const uint64_t bytes = KvPageBytes(config, 1, cache.type()) / config.kv_heads / 2;
   const std::vector<uint32_t>& source = cache.PageTable(from);
   const std::vector<uint32_t>& target = cache.PageTable(to);
@@ -46,7 +45,6 @@ absl::Status CopySequence(SequenceId from, SequenceId to, uint32_t tokens,
     }
   }
   cache.Advance(to, tokens);
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -100,6 +98,7 @@ ModelBench::ModelBench(Transformer* transformer, std::vector<BenchTest> tests,
       tests_(std::move(tests)),
       options_(options),
       cache_(std::move(cache)),
+      pages_(cache_.pages()),
       samples_(tests_.size()) {
   uint32_t batch = 1;
   for (const BenchTest& test : tests_) batch = std::max(batch, test.batch);
@@ -121,7 +120,9 @@ TokenId ModelBench::RandomToken() {
 // all the same.
 absl::Status ModelBench::FillMaster(uint32_t depth) {
   const uint32_t warm_up = std::min(options_.chunk, ContextFor(tests_));
-  TERN_RETURN_IF_ERROR(Prefill(kMaster, depth > 0 ? depth : warm_up));
+  const uint32_t tokens = depth > 0 ? depth : warm_up;
+  TERN_RETURN_IF_ERROR(pages_.Reserve(cache_, kMaster, tokens));
+  TERN_RETURN_IF_ERROR(Prefill(kMaster, tokens));
   SampleGreedy(1);
   return absl::OkStatus();
 }
@@ -177,12 +178,12 @@ absl::Status ModelBench::Step(uint32_t batch) {
 }
 
 absl::Status ModelBench::BeginSequence(SequenceId sequence, const BenchTest& test) {
-  cache_.Release(sequence);
+  pages_.Release(cache_, sequence);
+  TERN_RETURN_IF_ERROR(pages_.Reserve(cache_, sequence, test.depth + test.tokens()));
   if (test.depth > 0) {
-    TERN_RETURN_IF_ERROR(
-        CopySequence(kMaster, sequence, test.depth, transformer_->config(), cache_));
+    CopySequence(kMaster, sequence, test.depth, transformer_->config(), cache_);
   }
-  return cache_.Reserve(sequence, test.depth + test.tokens());
+  return absl::OkStatus();
 }
 
 absl::Status ModelBench::RunTest(const BenchTest& test, Samples& samples) {
@@ -208,7 +209,9 @@ absl::Status ModelBench::RunTest(const BenchTest& test, Samples& samples) {
   const std::optional<double> joules = energy_.Joules();
   samples.has_joules = samples.has_joules && joules.has_value();
   samples.joules += joules.value_or(0);
-  for (SequenceId sequence = 1; sequence <= test.batch; ++sequence) cache_.Release(sequence);
+  for (SequenceId sequence = 1; sequence <= test.batch; ++sequence) {
+    pages_.Release(cache_, sequence);
+  }
   return absl::OkStatus();
 }
 

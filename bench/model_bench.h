@@ -17,6 +17,7 @@
 #include "bench/limits.h"
 #include "bench/report.h"
 #include "model/kv_cache.h"
+#include "model/local_pages.h"
 #include "model/transformer.h"
 
 namespace tern {
@@ -98,6 +99,7 @@ class ModelBench {
   const std::vector<BenchTest> tests_;
   const ModelBenchOptions options_;
   KvCache cache_;
+  LocalPages pages_;
   EnergyMeter energy_;
   std::vector<Samples> samples_;  // [tests]
   AlignedBuffer<float> hidden_;   // [most rows at once, dim]

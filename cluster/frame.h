@@ -18,10 +18,11 @@ namespace tern {
 // Consecutive rows of one sequence within a step.
 struct Segment {
   SequenceId sequence = 0;
-  uint32_t position = 0;  // of the first row; equals the sequence's cached length on every stage
+  // Of the first row. Equals the sequence's cached length on every stage; a sequence that is new to
+  // them begins behind the whole pages it shares with one before, whose rows went first.
+  uint32_t position = 0;
   uint32_t rows = 0;
-  uint32_t reserve_tokens = 0;  // most tokens the sequence will ever hold: pages are reserved for
-                                // it on its first segment
+  std::vector<uint32_t> pages;  // added to the sequence's table, so that its rows have room
   bool sample = false;          // the last stage samples a token after the last row
   bool want_logits = false;     // and returns the logits with it
   SamplingParams sampling;      // meaningful where `sample`
@@ -33,7 +34,7 @@ struct StepFrame {
   uint64_t epoch = 0;  // of the plan; a stage refuses any other
   uint64_t step = 0;   // counts up by 1 within an epoch
   std::vector<Segment> segments;
-  std::vector<SequenceId> release;  // sequences whose KV cache is freed, before the segments run
+  std::vector<SequenceId> release;  // sequences that are forgotten, before the segments run
   std::vector<TokenId> tokens;      // [rows]
   AlignedBuffer<float> hidden;      // [rows, dim] residual stream; empty on the way into stage 0
 

@@ -48,7 +48,7 @@ struct SegmentBytes {
   uint64_t seed;
   uint32_t position;
   uint32_t rows;
-  uint32_t reserve_tokens;
+  uint32_t pages;
   float temperature;
   uint32_t top_k;
   float top_p;
@@ -98,7 +98,7 @@ SegmentBytes ToBytes(const Segment& segment) {
   bytes.seed = sampling.seed;
   bytes.position = segment.position;
   bytes.rows = segment.rows;
-  bytes.reserve_tokens = segment.reserve_tokens;
+  bytes.pages = static_cast<uint32_t>(segment.pages.size());
   bytes.temperature = sampling.temperature;
   bytes.top_k = sampling.top_k;
   bytes.top_p = sampling.top_p;
@@ -155,6 +155,7 @@ EncodedFrame Encode(const StepFrame& step) {
   std::string head(sizeof(Header), '\0');
   for (const Segment& segment : step.segments) Append(ToBytes(segment), head);
   AppendAll(step.release, head);
+  for (const Segment& segment : step.segments) AppendAll(segment.pages, head);
   AppendAll(step.tokens, head);
   return Seal(
       header, std::move(head),
@@ -247,6 +248,12 @@ absl::Status CheckToken(TokenId token, const FrameLimits& limits) {
   return Excluded("token: found ", token, ", want 0 to ", limits.vocab - 1);
 }
 
+// Of a step's head: everything but the page numbers, whose count its segments tell.
+uint64_t BytesBesidesPages(const Header& header) {
+  return sizeof(Header) + uint64_t{header.entries} * sizeof(SegmentBytes) +
+         uint64_t{header.releases} * sizeof(SequenceId) + uint64_t{header.rows} * sizeof(TokenId);
+}
+
 // The sizes of a step's header, against the plan and against the frame itself.
 absl::Status CheckStepSizes(const Header& header, size_t frame_bytes, const FrameLimits& limits) {
   if (header.rows > limits.max_rows) {
@@ -260,13 +267,12 @@ absl::Status CheckStepSizes(const Header& header, size_t frame_bytes, const Fram
   const uint32_t dim = hidden ? limits.dim : 0;
   if (header.dtype != dtype) return Excluded("dtype: found ", header.dtype, ", want ", dtype);
   if (header.dim != dim) return Excluded("dim: found ", header.dim, ", want ", dim);
-  const uint64_t head_bytes = sizeof(Header) + uint64_t{header.entries} * sizeof(SegmentBytes) +
-                              uint64_t{header.releases} * sizeof(SequenceId) +
-                              uint64_t{header.rows} * sizeof(TokenId);
-  if (header.head_bytes != head_bytes) {
-    return Damaged("head: found ", header.head_bytes, " bytes, want ", head_bytes);
+  if (header.head_bytes < BytesBesidesPages(header)) {
+    return Damaged("head: found ", header.head_bytes, " bytes, want ", BytesBesidesPages(header),
+                   " or more");
   }
-  const uint64_t all_bytes = head_bytes + uint64_t{header.rows} * dim * sizeof(float);
+  const uint64_t all_bytes =
+      uint64_t{header.head_bytes} + uint64_t{header.rows} * dim * sizeof(float);
   if (frame_bytes != all_bytes) {
     return Damaged("found ", frame_bytes, " bytes, want ", all_bytes);
   }
@@ -278,7 +284,6 @@ absl::StatusOr<Segment> ToSegment(const SegmentBytes& bytes, const FrameLimits& 
   segment.sequence = bytes.sequence;
   segment.position = bytes.position;
   segment.rows = bytes.rows;
-  segment.reserve_tokens = bytes.reserve_tokens;
   segment.sample = (bytes.flags & kSample) != 0;
   segment.want_logits = (bytes.flags & kWantLogits) != 0;
   segment.sampling.seed = bytes.seed;
@@ -293,12 +298,41 @@ absl::StatusOr<Segment> ToSegment(const SegmentBytes& bytes, const FrameLimits& 
     return Excluded("segment of sequence ", bytes.sequence, ": unknown flags");
   }
   const uint64_t end = uint64_t{bytes.position} + bytes.rows;
-  if (bytes.rows == 0 || end > bytes.reserve_tokens || bytes.reserve_tokens > limits.context) {
+  if (bytes.rows == 0 || end > limits.context || bytes.pages > KvPagesFor(limits.context)) {
     return Excluded("segment of sequence ", bytes.sequence, ": found ", bytes.rows,
-                    " rows at position ", bytes.position, ", ", bytes.reserve_tokens,
-                    " tokens reserved, context ", limits.context);
+                    " rows at position ", bytes.position, " with ", bytes.pages,
+                    " pages more, context ", limits.context);
   }
   return segment;
+}
+
+absl::Status CheckPages(const Segment& segment, const FrameLimits& limits) {
+  for (const uint32_t page : segment.pages) {
+    if (page < limits.kv_pages) continue;
+    return Excluded("segment of sequence ", segment.sequence, ": found page ", page, ", want 0 to ",
+                    limits.kv_pages - 1);
+  }
+  return absl::OkStatus();
+}
+
+// The segments of a step, and how many pages follow for each.
+absl::Status TakeSegments(const Header& header, const FrameLimits& limits, Reader& reader,
+                          StepFrame& step, std::vector<uint32_t>& pages) {
+  uint64_t rows = 0, all_pages = 0;
+  for (uint32_t i = 0; i < header.entries; ++i) {
+    const auto bytes = reader.Take<SegmentBytes>();
+    TERN_ASSIGN_OR_RETURN(Segment segment, ToSegment(bytes, limits));
+    rows += segment.rows;
+    all_pages += bytes.pages;
+    pages.push_back(bytes.pages);
+    step.segments.push_back(std::move(segment));
+  }
+  if (rows != header.rows) {
+    return Damaged("rows: found ", header.rows, ", want the segments' sum, ", rows);
+  }
+  const uint64_t head_bytes = BytesBesidesPages(header) + all_pages * sizeof(uint32_t);
+  if (header.head_bytes == head_bytes) return absl::OkStatus();
+  return Damaged("head: found ", header.head_bytes, " bytes, want ", head_bytes);
 }
 
 absl::StatusOr<Frame> DecodeStep(const Header& header, std::span<const uint8_t> bytes,
@@ -308,17 +342,13 @@ absl::StatusOr<Frame> DecodeStep(const Header& header, std::span<const uint8_t> 
   StepFrame step;
   step.epoch = header.epoch;
   step.step = header.step;
-  step.segments.reserve(header.entries);
-  uint64_t rows = 0;
-  for (uint32_t i = 0; i < header.entries; ++i) {
-    TERN_ASSIGN_OR_RETURN(Segment segment, ToSegment(reader.Take<SegmentBytes>(), limits));
-    rows += segment.rows;
-    step.segments.push_back(std::move(segment));
-  }
-  if (rows != header.rows) {
-    return Damaged("rows: found ", header.rows, ", want the segments' sum, ", rows);
-  }
+  std::vector<uint32_t> pages;  // [segments]
+  TERN_RETURN_IF_ERROR(TakeSegments(header, limits, reader, step, pages));
   step.release = reader.TakeMany<SequenceId>(header.releases);
+  for (size_t i = 0; i < pages.size(); ++i) {
+    step.segments[i].pages = reader.TakeMany<uint32_t>(pages[i]);
+    TERN_RETURN_IF_ERROR(CheckPages(step.segments[i], limits));
+  }
   step.tokens = reader.TakeMany<TokenId>(header.rows);
   for (const TokenId token : step.tokens) TERN_RETURN_IF_ERROR(CheckToken(token, limits));
   step.hidden = AlignedBuffer<float>(size_t{header.rows} * header.dim);

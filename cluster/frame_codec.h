@@ -20,6 +20,7 @@ struct FrameLimits {
   uint32_t vocab = 0;
   uint32_t outputs = 0;  // of a row: ModelConfig::outputs()
   uint32_t context = 0;
+  uint64_t kv_pages = 0;
   uint32_t max_rows = 0;       // of a step
   bool expect_hidden = false;  // false on the way into stage 0
 };

@@ -140,6 +140,7 @@ void Controller::Do(const PipelinePlanned& action) {
                            .vocab = config.vocab,
                            .outputs = config.outputs(),
                            .context = config.context,
+                           .kv_pages = action.pipeline.kv_pages,
                            .max_rows = options_.membership.max_rows,
                            .expect_hidden = false};
   options_.receiver->Accept(

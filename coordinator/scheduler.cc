@@ -18,7 +18,9 @@ bool Contains(const Container& container, const Value& value) {
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerConfig& config)
-    : config_(config), decode_steps_(std::max(2u, config.max_in_flight) - 1) {
+    : config_(config),
+      decode_steps_(std::max(2u, config.max_in_flight) - 1),
+      pool_(config.kv_pages) {
   TERN_CHECK(config.max_in_flight > 0 && config.prefill_chunk > 0 && config.max_rows > 0);
   TERN_CHECK(config.kv_pages > 0 && config.context > 0 && config.max_queue > 0);
 }
@@ -34,12 +36,12 @@ absl::Status Scheduler::Submit(RequestId id, GenerationRequest request) {
   }
   Sequence sequence;
   // The last token of a sequence is never sent down.
-  sequence.reserve_tokens =
+  sequence.most_tokens =
       static_cast<uint32_t>(std::min<uint64_t>(prompt + request.max_tokens, config_.context) - 1);
-  if (sequence.pages() > config_.kv_pages) {
-    return absl::ResourceExhaustedError(absl::StrCat("KV cache: the request needs ",
-                                                     sequence.pages(), " pages of ", kKvPageTokens,
-                                                     " tokens, found ", config_.kv_pages));
+  if (sequence.most_pages() > config_.kv_pages) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("KV cache: the request needs ", sequence.most_pages(), " pages of ",
+                     kKvPageTokens, " tokens, found ", config_.kv_pages));
   }
   if (waiting_.size() >= config_.max_queue) {
     return absl::ResourceExhaustedError(
@@ -101,14 +103,15 @@ std::optional<StepFrame> Scheduler::NextStep() {
 void Scheduler::ReleaseEnded(StepFrame& step) {
   for (const Release& release : ended_) {
     step.release.push_back(release.request);
-    pages_reserved_ -= release.pages;
+    pool_.Return(release.pages);
   }
   ended_.clear();
 }
 
 void Scheduler::Admit() {
-  while (!waiting_.empty() && waiting_.front().second.pages() <= free_pages()) {
-    pages_reserved_ += waiting_.front().second.pages();
+  while (!waiting_.empty() && waiting_.front().second.most_pages() <= free_pages()) {
+    Sequence& sequence = waiting_.front().second;
+    while (sequence.pages.size() < sequence.most_pages()) sequence.pages.push_back(*pool_.Take());
     running_.insert(std::move(waiting_.front()));
     waiting_.pop_front();
   }
@@ -160,7 +163,7 @@ void Scheduler::AddSegment(Running::value_type& entry, uint32_t rows, StepFrame&
   segment.sequence = id;
   segment.position = sequence.sent;
   segment.rows = rows;
-  segment.reserve_tokens = sequence.reserve_tokens;
+  if (sequence.sent == 0) segment.pages = sequence.pages;
   segment.sampling = request.sampling;
   sequence.sent += rows;
   segment.sample = !sequence.in_prompt();
@@ -213,9 +216,9 @@ void Scheduler::OnToken(SequenceResult result, SchedulerActions& actions) {
 void Scheduler::End(Running::iterator entry) {
   const auto& [id, sequence] = *entry;
   if (sequence.sent > 0) {
-    ended_.push_back({id, sequence.pages()});
+    ended_.push_back({id, sequence.pages});
   } else {
-    pages_reserved_ -= sequence.pages();  // no stage has heard of it
+    pool_.Return(sequence.pages);  // no stage has heard of it
   }
   ready_.erase(std::remove(ready_.begin(), ready_.end(), id), ready_.end());
   running_.erase(entry);

@@ -24,6 +24,7 @@
 
 #include "absl/status/status.h"
 #include "cluster/frame.h"
+#include "coordinator/page_pool.h"
 #include "coordinator/request.h"
 
 namespace tern {
@@ -79,17 +80,18 @@ class Scheduler {
   size_t waiting() const { return waiting_.size(); }
   size_t in_flight() const { return in_flight_.size(); }
   // Not promised to a sequence, and not held by one that ended.
-  uint64_t free_pages() const { return config_.kv_pages - pages_reserved_; }
+  uint64_t free_pages() const { return pool_.available(); }
 
  private:
   struct Sequence {
     GenerationRequest request;
-    uint32_t reserve_tokens = 0;  // most tokens the stages will hold
+    uint32_t most_tokens = 0;     // that the stages will hold
+    std::vector<uint32_t> pages;  // for them, once admitted
     uint32_t sent = 0;            // rows sent down the pipeline
     uint32_t generated = 0;       // tokens received
     TokenId next = 0;             // sampled, not yet sent; meaningful while in ready_
 
-    uint64_t pages() const { return KvPagesFor(reserve_tokens); }
+    uint64_t most_pages() const { return KvPagesFor(most_tokens); }
     bool in_prompt() const { return sent < request.prompt.size(); }
   };
   // A token that a step will bring back.
@@ -104,7 +106,7 @@ class Scheduler {
   };
   struct Release {
     RequestId request = 0;
-    uint64_t pages = 0;
+    std::vector<uint32_t> pages;
   };
   using Running = std::map<RequestId, Sequence>;
 
@@ -122,7 +124,7 @@ class Scheduler {
   const SchedulerConfig config_;
   const uint32_t decode_steps_;  // most steps in flight with decode rows
   uint64_t next_step_ = 1;
-  uint64_t pages_reserved_ = 0;
+  PagePool pool_;
   RequestId last_id_ = 0;
   std::deque<std::pair<RequestId, Sequence>> waiting_;
   Running running_;              // admitted and not ended, oldest first

@@ -38,6 +38,7 @@ absl::StatusOr<std::vector<float>> EmbedTokens(Transformer& model, std::span<con
   }
   TERN_ASSIGN_OR_RETURN(KvCache cache,
                         KvCache::Create(config, config.layers, KvPagesFor(tokens.size()), kv_type));
+  cache.AppendAll(0);
   std::vector<float> hidden(std::min(kChunkRows, tokens.size()) * config.dim), out(config.dim);
   size_t rows = 0;
   for (size_t begin = 0; begin < tokens.size(); begin += rows) {

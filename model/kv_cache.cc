@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "model/kv_cache.h"
 
-#include <algorithm>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -45,8 +45,6 @@ absl::StatusOr<KvCache> KvCache::Create(const ModelConfig& config, uint32_t laye
   cache.data_ = AlignedBuffer<uint8_t>::TryAllocate(pages * page_bytes);
   if (cache.data_.size() != pages * page_bytes) return no_memory;
   cache.Zero(pool);
-  cache.free_.resize(pages);
-  for (uint64_t i = 0; i < pages; ++i) cache.free_[i] = static_cast<uint32_t>(pages - 1 - i);
   return cache;
 }
 
@@ -66,23 +64,17 @@ void KvCache::Zero(ThreadPool* pool) {
   }
 }
 
-uint64_t KvCache::PagesMissing(SequenceId sequence, uint64_t tokens) const {
-  const auto found = sequences_.find(sequence);
-  const uint64_t held = found == sequences_.end() ? 0 : found->second.pages.size();
-  return std::max(KvPagesFor(tokens), held) - held;
+void KvCache::Append(SequenceId sequence, std::span<const uint32_t> pages) {
+  for (const uint32_t page : pages) TERN_CHECK(page < pages_);
+  std::vector<uint32_t>& table = sequences_[sequence].pages;
+  table.insert(table.end(), pages.begin(), pages.end());
 }
 
-absl::Status KvCache::Reserve(SequenceId sequence, uint32_t tokens) {
-  const uint64_t missing = PagesMissing(sequence, tokens);
-  if (missing > free_.size()) {
-    return absl::ResourceExhaustedError(absl::StrCat("KV cache: sequence ", sequence, " wants ",
-                                                     missing, " pages more, found ", free_.size(),
-                                                     " free of ", pages_));
-  }
-  std::vector<uint32_t>& held = sequences_[sequence].pages;
-  held.insert(held.end(), free_.rbegin(), free_.rbegin() + static_cast<ptrdiff_t>(missing));
-  free_.resize(free_.size() - missing);
-  return absl::OkStatus();
+void KvCache::AppendAll(SequenceId sequence) {
+  TERN_CHECK(sequences_.empty());
+  std::vector<uint32_t>& table = sequences_[sequence].pages;
+  table.resize(pages_);
+  std::iota(table.begin(), table.end(), 0);
 }
 
 void KvCache::Advance(SequenceId sequence, uint32_t tokens) {
@@ -93,16 +85,16 @@ void KvCache::Advance(SequenceId sequence, uint32_t tokens) {
   advanced.length += tokens;
 }
 
-void KvCache::Release(SequenceId sequence) {
-  const auto found = sequences_.find(sequence);
-  if (found == sequences_.end()) return;
-  free_.insert(free_.end(), found->second.pages.rbegin(), found->second.pages.rend());
-  sequences_.erase(found);
-}
+void KvCache::Release(SequenceId sequence) { sequences_.erase(sequence); }
 
 uint32_t KvCache::length(SequenceId sequence) const {
   const auto found = sequences_.find(sequence);
   return found == sequences_.end() ? 0 : found->second.length;
+}
+
+uint64_t KvCache::capacity(SequenceId sequence) const {
+  const auto found = sequences_.find(sequence);
+  return found == sequences_.end() ? 0 : found->second.pages.size() * uint64_t{kKvPageTokens};
 }
 
 const std::vector<uint32_t>& KvCache::PageTable(SequenceId sequence) const {

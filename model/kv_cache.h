@@ -4,6 +4,7 @@
 #define TERN_MODEL_KV_CACHE_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -33,10 +34,16 @@ constexpr size_t KvPaddedDim(size_t head_dim) {
 // Bytes of one page: keys and values of kKvPageTokens tokens for `layers` layers.
 uint64_t KvPageBytes(const ModelConfig& config, uint32_t layers, KvType type);
 
+// Keys and values lie in pages; a sequence has a table of pages and a length. Who may use which
+// page is not decided here: the coordinator names the pages of a cluster's sequences, the same on
+// every stage (coordinator/page_pool.h), and LocalPages those of a process by itself
+// (local_pages.h). A page may be in the tables of several sequences that begin with the same
+// tokens, once it is full.
+//
 // Every layer has its heads one after the other, each with the keys of all pages, then the values:
 // a sequence that grew alone is read from beginning to end (kernels/attention.h has a page's
 // layout). All memory is taken by Create; nothing is allocated per token but page-table entries.
-// Thread-compatible: Reserve and Release must not run beside readers or each other.
+// Thread-compatible: Append and Release must not run beside readers or each other.
 class KvCache {
  public:
   // For layers [0, layers) of this stage, `pages` pages of zeros. The threads of `pool`, if there
@@ -45,25 +52,28 @@ class KvCache {
   static absl::StatusOr<KvCache> Create(const ModelConfig& config, uint32_t layers, uint64_t pages,
                                         KvType type, ThreadPool* pool = nullptr);
 
-  // Makes room for a sequence to hold `tokens` tokens in all. RESOURCE_EXHAUSTED, with nothing
-  // changed, if too few pages are free.
-  absl::Status Reserve(SequenceId sequence, uint32_t tokens);
-  // Pages that Reserve would take for the same arguments.
-  uint64_t PagesMissing(SequenceId sequence, uint64_t tokens) const;
-  // Counts `tokens` more tokens as written. REQUIRES room reserved.
+  // Appends pages to a sequence's table; begins the sequence if it is unknown. REQUIRES that each
+  // is less than pages().
+  void Append(SequenceId sequence, std::span<const uint32_t> pages);
+  // Gives a sequence that is alone in the cache every page there is.
+  void AppendAll(SequenceId sequence);
+  // Counts `tokens` more tokens as there: written, or in pages shared with a sequence before.
+  // REQUIRES pages for them.
   void Advance(SequenceId sequence, uint32_t tokens);
-  // Frees a sequence's pages. Does nothing if there is none: a cancel may come twice.
+  // Forgets a sequence's table. Does nothing if there is none: a cancel may come twice.
   void Release(SequenceId sequence);
 
-  // Tokens written so far; 0 for an unknown sequence.
+  // Tokens there so far, and tokens that the sequence's pages hold at most; 0 for an unknown one.
   uint32_t length(SequenceId sequence) const;
+  uint64_t capacity(SequenceId sequence) const;
+  bool Knows(SequenceId sequence) const { return sequences_.contains(sequence); }
+  size_t sequences() const { return sequences_.size(); }
   uint64_t pages() const { return pages_; }
-  uint64_t free_pages() const { return free_.size(); }
   uint32_t layers() const { return layers_; }
   KvType type() const { return type_; }
 
-  // A sequence's pages, in order of position. Valid until the next Reserve or Release. REQUIRES
-  // that the sequence has reserved.
+  // A sequence's pages, in order of position. Valid until the next Append or Release. REQUIRES that
+  // the sequence is known.
   const std::vector<uint32_t>& PageTable(SequenceId sequence) const;
   // One head's part of a page, in elements of the cache's type: keys [head_dim, kKvPageTokens] and
   // values [kKvPageTokens, KvPaddedDim(head_dim)].
@@ -100,7 +110,6 @@ class KvCache {
   uint32_t kv_heads_ = 0;
   uint64_t head_bytes_ = 0;  // of the keys, or the values, of one page, layer and head
   AlignedBuffer<uint8_t> data_;
-  std::vector<uint32_t> free_;
   absl::flat_hash_map<SequenceId, Sequence> sequences_;
 };
 

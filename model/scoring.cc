@@ -52,6 +52,7 @@ absl::Status SequenceScorer::Run(std::span<const TokenId> tokens, size_t first, 
     return absl::InvalidArgumentError(
         absl::StrCat("tokens: found ", tokens.size(), ", want 1 to ", room));
   }
+  cache_.AppendAll(0);
   absl::Status status;
   for (size_t begin = 0; begin < tokens.size() && status.ok(); begin += kChunkRows) {
     const size_t rows = std::min(kChunkRows, tokens.size() - begin);

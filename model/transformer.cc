@@ -42,7 +42,6 @@ struct Transformer::State {
   bool is_last() const { return range.end == config.layers; }
 
   absl::Status Check(std::span<const SequenceRows> batch, const KvCache& cache);
-  absl::Status Reserve(std::span<const SequenceRows> batch, KvCache& cache) const;
 };
 
 std::string RopeDigest(const ModelConfig& config) {
@@ -107,10 +106,11 @@ absl::Status Transformer::State::Check(std::span<const SequenceRows> batch, cons
                                                      ": found position ", entry.position, ", want ",
                                                      length, ", the tokens cached"));
     }
-    if (entry.rows == 0 || entry.rows > config.context - length) {
+    const uint64_t most = std::min<uint64_t>(config.context, cache.capacity(entry.sequence));
+    if (entry.rows == 0 || uint64_t{length} + entry.rows > most) {
       return absl::InvalidArgumentError(absl::StrCat("sequence ", entry.sequence, ": found ",
                                                      entry.rows, " rows at position ", length,
-                                                     ", want 1 to ", config.context - length));
+                                                     ", want 1 or more, to ", most, " at most"));
     }
     ids.push_back(entry.sequence);
   }
@@ -121,30 +121,11 @@ absl::Status Transformer::State::Check(std::span<const SequenceRows> batch, cons
       absl::StrCat("sequence ", *twice, ": found twice in a batch, want once"));
 }
 
-// Makes room for all of `batch`, or changes nothing.
-absl::Status Transformer::State::Reserve(std::span<const SequenceRows> batch,
-                                         KvCache& cache) const {
-  uint64_t missing = 0;
-  for (const SequenceRows& entry : batch) {
-    missing += cache.PagesMissing(entry.sequence, entry.position + entry.rows);
-  }
-  if (missing > cache.free_pages()) {
-    return absl::ResourceExhaustedError(absl::StrCat("KV cache: the batch wants ", missing,
-                                                     " pages more, found ", cache.free_pages(),
-                                                     " free of ", cache.pages()));
-  }
-  for (const SequenceRows& entry : batch) {
-    TERN_RETURN_IF_ERROR(cache.Reserve(entry.sequence, entry.position + entry.rows));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Transformer::Forward(std::span<const SequenceRows> batch, KvCache& cache,
                                   float* hidden) {
   State& s = *state_;
   TERN_CHECK(cache.layers() == s.range.size());
   TERN_RETURN_IF_ERROR(s.Check(batch, cache));
-  TERN_RETURN_IF_ERROR(s.Reserve(batch, cache));
 
   s.rows.clear();
   for (const SequenceRows& entry : batch) {

@@ -71,9 +71,8 @@ class Transformer {
 
   // Runs the layers on `hidden`, in place, and extends the sequences' caches. `batch` covers all
   // rows in order. INVALID_ARGUMENT (with nothing changed) if a position is not the sequence's
-  // length, a sequence comes twice, or its rows are none or go past the model's context;
-  // RESOURCE_EXHAUSTED (with nothing changed) if the cache has no room. REQUIRES a cache of
-  // range().size() layers of this model.
+  // length, a sequence comes twice, or its rows are none or go past its pages or the model's
+  // context. REQUIRES a cache of range().size() layers of this model.
   absl::Status Forward(std::span<const SequenceRows> batch, KvCache& cache,
                        float* hidden /*[rows, dim]*/);
 

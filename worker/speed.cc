@@ -15,6 +15,7 @@
 #include "formats/tensor.h"
 #include "kernels/probe.h"
 #include "model/kv_cache.h"
+#include "model/local_pages.h"
 #include "model/transformer.h"
 #include "model/weights.h"
 
@@ -136,12 +137,12 @@ class MeasuredModel {
     return FastestSeconds([&] {
       std::fill(hidden.begin(), hidden.end(), 1.0f);
       for (const SequenceRows& entry : batch) {
-        cache_.Release(entry.sequence);
-        TERN_CHECK(cache_.Reserve(entry.sequence, cached + entry.rows).ok());
+        pages_.Release(cache_, entry.sequence);
+        TERN_CHECK(pages_.Reserve(cache_, entry.sequence, cached + entry.rows).ok());
         cache_.Advance(entry.sequence, cached);
       }
       TERN_CHECK(transformer_->Forward(batch, cache_, hidden.data()).ok());
-      for (const SequenceRows& entry : batch) cache_.Release(entry.sequence);
+      for (const SequenceRows& entry : batch) pages_.Release(cache_, entry.sequence);
     });
   }
 
@@ -155,10 +156,11 @@ class MeasuredModel {
 
  private:
   MeasuredModel(std::unique_ptr<Transformer> transformer, KvCache cache)
-      : transformer_(std::move(transformer)), cache_(std::move(cache)) {}
+      : transformer_(std::move(transformer)), cache_(std::move(cache)), pages_(cache_.pages()) {}
 
   std::unique_ptr<Transformer> transformer_;
   KvCache cache_;
+  LocalPages pages_;
 };
 
 ProbeKernel BestProbe() {

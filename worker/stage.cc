@@ -24,18 +24,17 @@ absl::StatusOr<std::unique_ptr<Stage>> Stage::Create(const StageSpec& spec,
 }
 
 Stage::Stage(const StageSpec& spec, std::unique_ptr<Transformer> transformer, KvCache cache)
-    : spec_(spec), transformer_(std::move(transformer)), cache_(std::move(cache)) {}
+    : spec_(spec), transformer_(std::move(transformer)), cache_(std::move(cache)) {
+  if (is_last()) page_tokens_.resize(cache_.pages() * kKvPageTokens);
+}
 
 absl::StatusOr<Frame> Stage::Run(StepFrame step) {
   TERN_RETURN_IF_ERROR(CheckStep(step));
-  for (const SequenceId sequence : step.release) {
-    cache_.Release(sequence);
-    history_.erase(sequence);
-  }
-  TERN_RETURN_IF_ERROR(ReservePages(step));
+  for (const SequenceId sequence : step.release) cache_.Release(sequence);
+  AddPages(step);
   if (step.rows() > 0) TERN_RETURN_IF_ERROR(Compute(step));
   if (!is_last()) return step;
-  AppendHistory(step);
+  StoreTokens(step);
   return SampleAll(step);
 }
 
@@ -70,36 +69,35 @@ absl::Status Stage::CheckStep(const StepFrame& step) const {
 }
 
 absl::Status Stage::CheckSegment(const Segment& segment) const {
+  const bool is_new = !cache_.Knows(segment.sequence);
   const uint32_t length = cache_.length(segment.sequence);
-  if (segment.position != length) {
-    return absl::FailedPreconditionError(absl::StrCat("sequence ", segment.sequence,
-                                                      ": position: found ", segment.position,
-                                                      ", want ", length, ", the tokens cached"));
+  if (is_new ? segment.position % kKvPageTokens != 0 : segment.position != length) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "sequence ", segment.sequence, ": position: found ", segment.position, ", want ", length,
+        ", the tokens cached", is_new ? ", or the end of pages that are shared" : ""));
   }
   const uint64_t end = uint64_t{segment.position} + segment.rows;
-  if (segment.rows == 0 || end > segment.reserve_tokens ||
-      segment.reserve_tokens > spec_.config.context) {
+  const uint64_t room =
+      cache_.capacity(segment.sequence) + segment.pages.size() * uint64_t{kKvPageTokens};
+  if (segment.rows == 0 || end > room || end > spec_.config.context) {
     return absl::InvalidArgumentError(absl::StrCat(
         "sequence ", segment.sequence, ": found ", segment.rows, " rows at ", segment.position,
-        ", ", segment.reserve_tokens, " tokens reserved, context ", spec_.config.context));
+        ", pages for ", room, " tokens, context ", spec_.config.context));
+  }
+  for (const uint32_t page : segment.pages) {
+    if (page < cache_.pages()) continue;
+    return absl::InvalidArgumentError(absl::StrCat("sequence ", segment.sequence, ": found page ",
+                                                   page, ", want 0 to ", cache_.pages() - 1));
   }
   return absl::OkStatus();
 }
 
-absl::Status Stage::ReservePages(const StepFrame& step) {
-  uint64_t missing = 0;
+void Stage::AddPages(const StepFrame& step) {
   for (const Segment& segment : step.segments) {
-    missing += cache_.PagesMissing(segment.sequence, segment.reserve_tokens);
+    const uint32_t length = cache_.length(segment.sequence);
+    cache_.Append(segment.sequence, segment.pages);
+    cache_.Advance(segment.sequence, segment.position - length);  // what it shares
   }
-  if (missing > cache_.free_pages()) {
-    return absl::ResourceExhaustedError(absl::StrCat("step ", step.step, ": wants ", missing,
-                                                     " KV pages, found ", cache_.free_pages(),
-                                                     " free of ", cache_.pages()));
-  }
-  for (const Segment& segment : step.segments) {
-    TERN_RETURN_IF_ERROR(cache_.Reserve(segment.sequence, segment.reserve_tokens));
-  }
-  return absl::OkStatus();
 }
 
 // All rows of all segments at once: every weight is read once for the step.
@@ -115,12 +113,33 @@ absl::Status Stage::Compute(StepFrame& step) {
   return transformer_->Forward(batch_, cache_, step.hidden.data());
 }
 
-void Stage::AppendHistory(const StepFrame& step) {
+void Stage::StoreTokens(const StepFrame& step) {
   auto token = step.tokens.begin();
   for (const Segment& segment : step.segments) {
-    std::vector<TokenId>& history = history_[segment.sequence];
-    history.insert(history.end(), token, token + segment.rows);
-    token += segment.rows;
+    const std::vector<uint32_t>& pages = cache_.PageTable(segment.sequence);
+    for (uint32_t i = 0; i < segment.rows; ++i, ++token) {
+      const uint32_t position = segment.position + i;
+      const size_t page = pages[position / kKvPageTokens];
+      page_tokens_[page * kKvPageTokens + position % kKvPageTokens] = *token;
+    }
+  }
+}
+
+// histories_[i] is segment i's, where it is wanted.
+void Stage::GatherHistories(const StepFrame& step) {
+  histories_.resize(std::max(histories_.size(), step.segments.size()));
+  for (size_t i = 0; i < step.segments.size(); ++i) {
+    const Segment& segment = step.segments[i];
+    std::vector<TokenId>& history = histories_[i];
+    history.clear();
+    if (!segment.sample || segment.sampling.repetition_penalty == 1) continue;
+    size_t left = segment.position + segment.rows;
+    for (const size_t page : cache_.PageTable(segment.sequence)) {
+      const size_t tokens = std::min<size_t>(left, kKvPageTokens);
+      const auto first = page_tokens_.begin() + static_cast<ptrdiff_t>(page * kKvPageTokens);
+      history.insert(history.end(), first, first + static_cast<ptrdiff_t>(tokens));
+      left -= tokens;
+    }
   }
 }
 
@@ -136,7 +155,8 @@ void Stage::GatherRows(const StepFrame& step) {
   screened_rows_.clear();
   full_rows_.clear();
   size_t end_row = 0;
-  for (const Segment& segment : step.segments) {
+  for (size_t i = 0; i < step.segments.size(); ++i) {
+    const Segment& segment = step.segments[i];
     end_row += segment.rows;
     if (!segment.sample) continue;
     const float* row = step.hidden.data() + (end_row - 1) * dim;
@@ -146,7 +166,7 @@ void Stage::GatherRows(const StepFrame& step) {
     if (!is_screened) continue;
     requests_.push_back({.count = DecidingLogits(segment.sampling),
                          .penalty = segment.sampling.repetition_penalty,
-                         .history = history_.at(segment.sequence)});
+                         .history = histories_[i]});
   }
 }
 
@@ -156,6 +176,7 @@ ResultFrame Stage::SampleAll(const StepFrame& step) {
   ResultFrame frame;
   frame.epoch = step.epoch;
   frame.step = step.step;
+  GatherHistories(step);
   GatherRows(step);
   std::span<const std::vector<TokenLogit>> tops;
   if (!requests_.empty()) tops = transformer_->TopLogits(screened_rows_, requests_);
@@ -166,12 +187,13 @@ ResultFrame Stage::SampleAll(const StepFrame& step) {
     transformer_->OutputNorm(full_rows_, outputs_.data());
   }
   std::span<const float> rest = outputs_;
-  for (const Segment& segment : step.segments) {
+  for (size_t i = 0; i < step.segments.size(); ++i) {
+    const Segment& segment = step.segments[i];
     if (!segment.sample) continue;
     SequenceResult& result = frame.results.emplace_back();
     result.sequence = segment.sequence;
     result.position = segment.position + segment.rows;
-    const std::vector<TokenId>& history = history_.at(segment.sequence);
+    const std::vector<TokenId>& history = histories_[i];
     if (IsScreened(segment)) {
       result.sampled = SampleToken(tops[0], segment.sampling, result.position, history);
       tops = tops.subspan(1);

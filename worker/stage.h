@@ -9,7 +9,6 @@
 #include <memory>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "base/thread_pool.h"
 #include "cluster/frame.h"
@@ -37,12 +36,11 @@ class Stage {
       const std::function<void(float)>& progress = {});
 
   // Runs one step and returns the frame for the next stage (a StepFrame), or, on the last stage,
-  // the ResultFrame. First frees the sequences that the step releases, then reserves pages for
-  // those it begins. FAILED_PRECONDITION or INVALID_ARGUMENT, with nothing changed, for a step that
-  // cannot be for this stage as it is: another epoch, a segment whose position is not the
-  // sequence's cached length, rows, tokens or activations that do not add up; RESOURCE_EXHAUSTED,
-  // with nothing but the releases done, if pages run out, which the scheduler's reservations
-  // exclude.
+  // the ResultFrame. First forgets the sequences that the step releases, then adds the pages that
+  // it gives to others. FAILED_PRECONDITION or INVALID_ARGUMENT, with nothing changed, for a step
+  // that cannot be for this stage as it is: another epoch, a segment whose position is not the
+  // sequence's cached length, pages that do not exist or do not hold its rows, rows, tokens or
+  // activations that do not add up.
   absl::StatusOr<Frame> Run(StepFrame step);
 
   const StageSpec& spec() const { return spec_; }
@@ -56,12 +54,13 @@ class Stage {
 
   absl::Status CheckStep(const StepFrame& step) const;
   absl::Status CheckSegment(const Segment& segment) const;
-  absl::Status ReservePages(const StepFrame& step);
+  void AddPages(const StepFrame& step);
   absl::Status Compute(StepFrame& step);
+  void StoreTokens(const StepFrame& step);
   bool IsScreened(const Segment& segment) const;
+  void GatherHistories(const StepFrame& step);
   void GatherRows(const StepFrame& step);
   ResultFrame SampleAll(const StepFrame& step);
-  void AppendHistory(const StepFrame& step);
 
   const StageSpec spec_;
   const std::unique_ptr<Transformer> transformer_;
@@ -69,8 +68,11 @@ class Stage {
   std::vector<SequenceRows> batch_;  // of the current step
 
   // Last stage only.
-  // Every token of each live sequence, for the repetition penalty.
-  absl::flat_hash_map<SequenceId, std::vector<TokenId>> history_;
+  // The tokens whose keys and values each page holds, for the repetition penalty: also of a
+  // sequence that shares its first pages.
+  std::vector<TokenId> page_tokens_;  // [pages, kKvPageTokens]
+  // Of the current step's segments every token before the sampled one; empty without a penalty.
+  std::vector<std::vector<TokenId>> histories_;
   // Sequences whose token the largest logits decide, and those that need all outputs.
   std::vector<TopRequest> requests_;  // [screened sequences]
   std::vector<float> screened_rows_;  // [screened sequences, dim]

@@ -33,6 +33,7 @@ FrameLimits LimitsOf(const PrepareStage& order) {
           .vocab = order.config.vocab,
           .outputs = order.config.outputs(),
           .context = order.config.context,
+          .kv_pages = order.kv_pages,
           .max_rows = order.max_rows,
           .expect_hidden = order.stage > 0};
 }

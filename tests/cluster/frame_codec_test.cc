@@ -26,13 +26,14 @@ constexpr FrameLimits kLimits = {.epoch = 7,
                                  .vocab = 100,
                                  .outputs = 100,
                                  .context = 64,
+                                 .kv_pages = 50,
                                  .max_rows = 16,
                                  .expect_hidden = true};
 
 // Offsets of docs/protocol.md.
 constexpr size_t kVersionAt = 4, kKindAt = 6, kDtypeAt = 7, kEpochAt = 8, kEntriesAt = 24,
                  kReleasesAt = 28, kRowsAt = 32, kDimAt = 36, kHeadBytesAt = 40, kCrcAt = 44,
-                 kHeaderBytes = 48;
+                 kHeaderBytes = 48, kPagesOfSegmentAt = 24;
 
 StepFrame SomeStep() {
   StepFrame step;
@@ -41,7 +42,7 @@ StepFrame SomeStep() {
   step.segments.push_back({.sequence = 3,
                            .position = 20,
                            .rows = 1,
-                           .reserve_tokens = 40,
+                           .pages = {7, 49},
                            .sample = true,
                            .want_logits = true,
                            .sampling = {.temperature = 0.5f,
@@ -52,7 +53,7 @@ StepFrame SomeStep() {
                                         .seed = 0x123456789ABCDEF0,
                                         .logprobs = 2}});
   step.segments.push_back(
-      {.sequence = 1ull << 60, .position = 0, .rows = 3, .reserve_tokens = 3, .sampling = {}});
+      {.sequence = 1ull << 60, .position = 0, .rows = 3, .pages = {3}, .sampling = {}});
   step.release = {5, 6};
   step.tokens = {99, 0, 1, 2};
   step.hidden = AlignedBuffer<float>(4 * kLimits.dim);
@@ -114,7 +115,7 @@ TEST(FrameCodecTest, AStepComesBackAsItWasSent) {
     EXPECT_EQ(got.sequence, want.sequence);
     EXPECT_EQ(got.position, want.position);
     EXPECT_EQ(got.rows, want.rows);
-    EXPECT_EQ(got.reserve_tokens, want.reserve_tokens);
+    EXPECT_EQ(got.pages, want.pages);
     EXPECT_EQ(got.sample, want.sample);
     EXPECT_EQ(got.want_logits, want.want_logits);
     EXPECT_EQ(got.sampling, want.sampling);
@@ -159,11 +160,11 @@ TEST(FrameCodecTest, TheBytesAreThoseOfTheProtocolPage) {
   step.step = 0x0304;
   step.release = {0x05};
   EXPECT_THAT(Encoded(std::move(step)),
-              ElementsAre('T', 'R', 'N', 'F', 3, 0, 1, 0,  // magic, version, kind, dtype
+              ElementsAre('T', 'R', 'N', 'F', 4, 0, 1, 0,  // magic, version, kind, dtype
                           2, 1, 0, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0,  // epoch, step
                           0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,  // entries, releases, rows
                           0, 0, 0, 0, 56, 0, 0, 0,             // dim, head_bytes
-                          0x46, 0x95, 0xF1, 0x13,              // crc
+                          0x5A, 0xC6, 0x2E, 0x47,              // crc
                           5, 0, 0, 0, 0, 0, 0, 0));            // release
 }
 
@@ -224,9 +225,9 @@ TEST(FrameCodecTest, WhatIsAcceptedIsUnderstoodToTheByte) {
 
 TEST(FrameCodecTest, RefusesAnotherVersionOrEpochByName) {
   const absl::Status version =
-      DecodeFrame(With<uint16_t>(Encoded(SomeStep()), kVersionAt, 2), kLimits).status();
+      DecodeFrame(With<uint16_t>(Encoded(SomeStep()), kVersionAt, 3), kLimits).status();
   EXPECT_EQ(version.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(version.message()), HasSubstr("version: found 2, want 3"));
+  EXPECT_THAT(std::string(version.message()), HasSubstr("version: found 3, want 4"));
   const absl::Status epoch =
       DecodeFrame(With<uint64_t>(Encoded(SomeStep()), kEpochAt, 8), kLimits).status();
   EXPECT_EQ(epoch.code(), absl::StatusCode::kFailedPrecondition);
@@ -245,6 +246,10 @@ TEST(FrameCodecTest, RefusesCountsBeyondThePlan) {
   EXPECT_EQ(CodeOf(With(step, kDimAt, kHuge)), kInvalid);
   EXPECT_EQ(CodeOf(With(step, kReleasesAt, kHuge)), absl::StatusCode::kDataLoss);
   EXPECT_EQ(CodeOf(With(step, kHeadBytesAt, kHuge)), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(CodeOf(With(step, kHeaderBytes + kPagesOfSegmentAt, kHuge)), kInvalid);
+  EXPECT_EQ(CodeOf(With(step, kHeaderBytes + kPagesOfSegmentAt, uint32_t{1})),
+            absl::StatusCode::kDataLoss)
+      << "fewer pages than the frame has";
   EXPECT_EQ(CodeOf(With<uint8_t>(step, kKindAt, 3)), kInvalid);
   EXPECT_EQ(CodeOf(With<uint8_t>(step, kDtypeAt, 0)), kInvalid);
   EXPECT_EQ(CodeOf(With(result, kEntriesAt, kHuge)), kInvalid);
@@ -261,9 +266,10 @@ TEST(FrameCodecTest, RefusesValuesOutOfRange) {
   };
   EXPECT_TRUE(refused([](StepFrame& step) { step.tokens[0] = 100; })) << "token";
   EXPECT_TRUE(refused([](StepFrame& step) { step.tokens[0] = -1; })) << "token";
-  EXPECT_TRUE(refused([](StepFrame& step) { step.segments[0].position = 40; })) << "reserve";
+  EXPECT_TRUE(refused([](StepFrame& step) { step.segments[0].position = 64; })) << "context";
   EXPECT_TRUE(refused([](StepFrame& step) { step.segments[0].position = ~0u; })) << "overflow";
-  EXPECT_TRUE(refused([](StepFrame& step) { step.segments[0].reserve_tokens = 65; })) << "context";
+  EXPECT_TRUE(refused([](StepFrame& step) { step.segments[0].pages = {0, 1, 2}; })) << "too many";
+  EXPECT_TRUE(refused([](StepFrame& step) { step.segments[0].pages = {50}; })) << "page";
   EXPECT_TRUE(refused([](StepFrame& step) { step.segments[0].rows = 0; })) << "no rows";
   EXPECT_TRUE(refused([](StepFrame& step) { step.segments[0].sampling.top_p = 0; })) << "top_p";
   EXPECT_TRUE(refused([](StepFrame& step) {

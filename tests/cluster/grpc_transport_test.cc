@@ -29,6 +29,7 @@ constexpr FrameLimits kLimits = {.epoch = 7,
                                  .vocab = 100,
                                  .outputs = 100,
                                  .context = 64,
+                                 .kv_pages = 50,
                                  .max_rows = 16,
                                  .expect_hidden = true};
 
@@ -37,7 +38,7 @@ StepFrame MakeStep(uint64_t number, const FrameLimits& limits, uint32_t rows) {
   step.epoch = limits.epoch;
   step.step = number;
   step.segments.push_back(
-      {.sequence = number, .position = 0, .rows = rows, .reserve_tokens = rows, .sampling = {}});
+      {.sequence = number, .position = 0, .rows = rows, .pages = {0, 1}, .sampling = {}});
   for (uint32_t i = 0; i < rows; ++i) step.tokens.push_back(static_cast<TokenId>(i % 100));
   step.hidden = AlignedBuffer<float>(size_t{rows} * limits.dim);
   for (size_t i = 0; i < step.hidden.size(); ++i) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 #include "tests/support/data_driven.h"
 
@@ -25,7 +26,9 @@ std::string Describe(const Segment& segment, const TokenId* tokens) {
   std::string text = absl::StrCat("  seq ", segment.sequence, ": position ", segment.position);
   if (segment.rows == 1) absl::StrAppend(&text, ", token ", *tokens);
   if (segment.rows > 1) absl::StrAppend(&text, ", ", segment.rows, " rows");
-  if (segment.position == 0) absl::StrAppend(&text, ", reserve ", segment.reserve_tokens);
+  if (!segment.pages.empty()) {
+    absl::StrAppend(&text, ", pages ", absl::StrJoin(segment.pages, " "));
+  }
   if (segment.sample) absl::StrAppend(&text, ", sample");
   return text + "\n";
 }
@@ -165,7 +168,8 @@ class FakePipeline {
     EXPECT_EQ(step.step, ++last_step_);
     for (const SequenceId sequence : step.release) {
       EXPECT_EQ(length_.erase(sequence), 1) << "released sequence " << sequence;
-      free_ += KvPagesFor(reserved_[sequence]);
+      for (const uint32_t page : pages_[sequence]) EXPECT_EQ(held_.erase(page), 1);
+      pages_.erase(sequence);
     }
     ResultFrame& result = queue_.emplace_back();
     result.epoch = step.epoch;
@@ -191,25 +195,24 @@ class FakePipeline {
   }
   void ExpectAllFree() const {
     EXPECT_TRUE(length_.empty());
-    EXPECT_EQ(free_, config_.kv_pages);
+    EXPECT_TRUE(held_.empty());
   }
 
  private:
   void Run(const Segment& segment, std::span<const TokenId> tokens, ResultFrame& result) {
     const SequenceId id = segment.sequence;
     EXPECT_FALSE(sampling_.contains(id)) << "rows of sequence " << id << " before its token";
-    if (!length_.contains(id)) {
-      reserved_[id] = segment.reserve_tokens;
-      ASSERT_LE(KvPagesFor(segment.reserve_tokens), free_) << "pages oversubscribed";
-      free_ -= KvPagesFor(segment.reserve_tokens);
+    for (const uint32_t page : segment.pages) {
+      EXPECT_LT(page, config_.kv_pages);
+      EXPECT_TRUE(held_.insert(page).second) << "page " << page << " is another's";
+      pages_[id].push_back(page);
     }
-    EXPECT_EQ(segment.reserve_tokens, reserved_[id]);
     EXPECT_EQ(segment.position, length_[id]);
     for (size_t i = 0; i < tokens.size(); ++i) {
       EXPECT_EQ(tokens[i], TokenAt(id, static_cast<uint32_t>(length_[id] + i)));
     }
     length_[id] += segment.rows;
-    EXPECT_LE(length_[id], segment.reserve_tokens);
+    EXPECT_LE(KvPagesFor(length_[id]), pages_[id].size());
     if (!segment.sample) return;
     sampling_.insert(id);
     SequenceResult& entry = result.results.emplace_back();
@@ -220,9 +223,9 @@ class FakePipeline {
 
   const SchedulerConfig config_;
   uint64_t last_step_ = 0;
-  uint64_t free_ = config_.kv_pages;
   std::map<SequenceId, uint32_t> length_;  // cached tokens of live sequences
-  std::map<SequenceId, uint32_t> reserved_;
+  std::map<SequenceId, std::vector<uint32_t>> pages_;
+  std::set<uint32_t> held_;        // of all sequences
   std::set<SequenceId> sampling_;  // whose token is in flight
   std::deque<ResultFrame> queue_;
 };

@@ -52,6 +52,7 @@ class Runner {
     const uint32_t rows = static_cast<uint32_t>(tokens.size());
     KvCache cache =
         KvCache::Create(config(), config().layers, KvPagesFor(rows), KvType::kF32).value();
+    cache.AppendAll(0);
     std::vector<float> hidden(rows * config().dim), out(rows * width());
     model_->Embed(tokens, hidden.data());
     const SequenceRows batch = {0, 0, rows};

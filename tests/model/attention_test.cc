@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/registry.h"
+#include "model/local_pages.h"
 #include "tests/support/random_model.h"
 
 namespace tern {
@@ -31,7 +32,7 @@ class Model {
     std::mt19937_64 rng(11);
     std::normal_distribution<float> normal;
     for (SequenceId id = 0; id < lengths.size(); ++id) {
-      EXPECT_TRUE(cache_.Reserve(id, lengths[id]).ok());
+      EXPECT_TRUE(pages_.Reserve(cache_, id, lengths[id]).ok());
     }
     for (SequenceId id = 0; id < lengths.size(); ++id) {
       Sequence& sequence = sequences_.emplace_back();
@@ -123,6 +124,7 @@ class Model {
   const KvLayer where_;
   const Kernels kernels_ = ChooseKernels().value();
   KvCache cache_;
+  LocalPages pages_{200};
   std::vector<Sequence> sequences_;
 };
 

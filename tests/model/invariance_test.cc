@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 
+#include "model/local_pages.h"
 #include "model/transformer.h"
 #include "tests/support/kernel_names.h"
 #include "tests/support/random_model.h"
@@ -78,10 +79,7 @@ TEST_P(InvarianceTest, Stages) {
 }
 
 TEST_P(InvarianceTest, PagesInNoOrder) {
-  KvCache cache = KvCache::Create(config_, 1, 8, GetParam()).value();
-  ScatterPages(cache);
-  ASSERT_TRUE(cache.Reserve(1, kTokens).ok());
-  const std::vector<uint32_t>& pages = cache.PageTable(1);
+  const std::vector<uint32_t> pages = ScatteredPages(8);
   ASSERT_FALSE(std::is_sorted(pages.begin(), pages.end()));
 
   RunOptions options;
@@ -108,6 +106,7 @@ TEST_P(InvarianceTest, SequencesInOneBatch) {
       Transformer::Load(config_, {0, config_.layers}, source_, ChooseKernels().value(), pool.get())
           .value();
   KvCache cache = KvCache::Create(config_, config_.layers, 9, GetParam()).value();
+  LocalPages pages(9);
 
   for (int step = 0; clients[0].done < kTokens; ++step) {
     std::vector<SequenceRows> batch;
@@ -117,6 +116,7 @@ TEST_P(InvarianceTest, SequencesInOneBatch) {
       const auto rows = std::min<uint32_t>(client.chunk, kTokens - client.done);
       if (rows == 0 || static_cast<size_t>(step) < i) continue;  // gone, or not yet come
       batch.push_back({i, client.done, rows});
+      ASSERT_TRUE(pages.Reserve(cache, i, client.done + rows).ok());
       hidden.resize(hidden.size() + rows * config_.dim);
       model->Embed({client.tokens.data() + client.done, rows},
                    hidden.data() + hidden.size() - rows * config_.dim);
@@ -133,10 +133,10 @@ TEST_P(InvarianceTest, SequencesInOneBatch) {
           << "sequence " << entry.sequence << " at " << entry.position;
       next += count;
       client.done += entry.rows;
-      if (client.done == kTokens) cache.Release(entry.sequence);
+      if (client.done == kTokens) pages.Release(cache, entry.sequence);
     }
   }
-  EXPECT_EQ(cache.free_pages(), cache.pages());
+  EXPECT_EQ(pages.free_pages(), cache.pages());
 }
 
 INSTANTIATE_TEST_SUITE_P(KvTypes, InvarianceTest, ::testing::Values(KvType::kF16, KvType::kF32),

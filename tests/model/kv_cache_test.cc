@@ -10,6 +10,7 @@
 #include <random>
 #include <set>
 
+#include "model/local_pages.h"
 #include "tests/support/random_model.h"
 
 // Address sanitizer ends the program where `new (std::nothrow)` should say no.
@@ -43,53 +44,64 @@ TEST(KvCacheTest, RefusesMoreThanTheMachineHas) {
   }
 }
 
-TEST(KvCacheTest, ReservesWholePagesOnce) {
+TEST(KvCacheTest, ASequenceHoldsThePagesItWasGiven) {
   KvCache cache = KvCache::Create(SmallConfig(), 2, 4, KvType::kF16).value();
-  EXPECT_EQ(cache.PagesMissing(1, 33), 2u);
-  ASSERT_TRUE(cache.Reserve(1, 33).ok());
-  EXPECT_EQ(cache.PagesMissing(1, 64), 0u);
-  ASSERT_TRUE(cache.Reserve(1, 64).ok());
-  ASSERT_TRUE(cache.Reserve(1, 10).ok()) << "less than it has";
-  EXPECT_EQ(cache.PageTable(1).size(), 2u);
-  EXPECT_EQ(cache.free_pages(), 2u);
-}
-
-TEST(KvCacheTest, ExhaustionChangesNothing) {
-  KvCache cache = KvCache::Create(SmallConfig(), 2, 4, KvType::kF16).value();
-  ASSERT_TRUE(cache.Reserve(1, 3 * 32).ok());
-  cache.Advance(1, 5);
-  const std::vector<uint32_t> before = cache.PageTable(1);
-  EXPECT_EQ(cache.Reserve(1, 5 * 32).code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(cache.Reserve(2, 2 * 32).code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(cache.PageTable(1), before);
-  EXPECT_EQ(cache.length(1), 5u);
-  EXPECT_EQ(cache.free_pages(), 1u);
-  EXPECT_TRUE(cache.Reserve(2, 32).ok()) << "the last page is still there";
-}
-
-TEST(KvCacheTest, ReleaseTwiceIsRelease) {
-  KvCache cache = KvCache::Create(SmallConfig(), 2, 4, KvType::kF16).value();
-  ASSERT_TRUE(cache.Reserve(1, 100).ok());
-  cache.Advance(1, 100);
+  EXPECT_FALSE(cache.Knows(1));
+  EXPECT_EQ(cache.capacity(1), 0u);
+  cache.Append(1, std::vector<uint32_t>{3, 1});
+  cache.Advance(1, 40);
+  cache.Append(1, std::vector<uint32_t>{0});
+  EXPECT_THAT(cache.PageTable(1), ElementsAre(3, 1, 0));
+  EXPECT_EQ(cache.capacity(1), 96u);
+  EXPECT_EQ(cache.length(1), 40u);
+  cache.Append(2, std::vector<uint32_t>{3, 2});  // begins with the same page
+  cache.Advance(2, 32);
+  EXPECT_EQ(cache.sequences(), 2u);
   cache.Release(1);
   cache.Release(1);
   cache.Release(99);
-  EXPECT_EQ(cache.free_pages(), 4u);
   EXPECT_EQ(cache.length(1), 0u);
+  EXPECT_THAT(cache.PageTable(2), ElementsAre(3, 2));
+  EXPECT_EQ(cache.sequences(), 1u);
+  cache.Release(2);
+  cache.AppendAll(5);
+  EXPECT_THAT(cache.PageTable(5), ElementsAre(0, 1, 2, 3));
+}
+
+TEST(LocalPagesTest, ReservesWholePagesOnce) {
+  KvCache cache = KvCache::Create(SmallConfig(), 2, 4, KvType::kF16).value();
+  LocalPages pages(4);
+  ASSERT_TRUE(pages.Reserve(cache, 1, 33).ok());
+  ASSERT_TRUE(pages.Reserve(cache, 1, 64).ok());
+  ASSERT_TRUE(pages.Reserve(cache, 1, 10).ok()) << "less than it has";
+  EXPECT_THAT(cache.PageTable(1), ElementsAre(0, 1));
+  EXPECT_EQ(pages.free_pages(), 2u);
+}
+
+TEST(LocalPagesTest, ExhaustionChangesNothing) {
+  KvCache cache = KvCache::Create(SmallConfig(), 2, 4, KvType::kF16).value();
+  LocalPages pages(4);
+  ASSERT_TRUE(pages.Reserve(cache, 1, 3 * 32).ok());
+  EXPECT_EQ(pages.Reserve(cache, 1, 5 * 32).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(pages.Reserve(cache, 2, 2 * 32).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(cache.PageTable(1).size(), 3u);
+  EXPECT_FALSE(cache.Knows(2));
+  EXPECT_TRUE(pages.Reserve(cache, 2, 32).ok()) << "the last page is still there";
 }
 
 // Random reservations and releases: every page belongs to one sequence or is free.
-TEST(KvCacheTest, NoPageIsLostOrShared) {
+TEST(LocalPagesTest, NoPageIsLostOrShared) {
   constexpr uint64_t kPages = 20;
   KvCache cache = KvCache::Create(SmallConfig(), 1, kPages, KvType::kF16).value();
+  LocalPages pages(kPages);
   std::mt19937_64 rng(3);
   std::set<SequenceId> live;
   for (int step = 0; step < 2000; ++step) {
     const SequenceId sequence = rng() % 8;
     if (rng() % 3 == 0) {
-      cache.Release(sequence);
+      pages.Release(cache, sequence);
       live.erase(sequence);
-    } else if (cache.Reserve(sequence, static_cast<uint32_t>(rng() % 300)).ok()) {
+    } else if (pages.Reserve(cache, sequence, rng() % 300).ok()) {
       live.insert(sequence);
     }
     std::set<uint32_t> held;
@@ -99,8 +111,7 @@ TEST(KvCacheTest, NoPageIsLostOrShared) {
       count += cache.PageTable(id).size();
     }
     ASSERT_EQ(held.size(), count) << "step " << step;
-    ASSERT_EQ(count + cache.free_pages(), kPages) << "step " << step;
-    ASSERT_TRUE(held.empty() || *held.rbegin() < kPages);
+    ASSERT_EQ(count + pages.free_pages(), kPages) << "step " << step;
   }
 }
 

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <limits>
 
+#include "model/local_pages.h"
 #include "tests/reference/oracle.h"
 #include "tests/support/random_model.h"
 #include "tests/support/run_model.h"
@@ -202,17 +203,21 @@ class ForwardTest : public ::testing::Test {
       Transformer::Load(config_, {1, 2}, source_, ChooseKernels("portable").value(), pool_.get())
           .value();
   KvCache cache_ = KvCache::Create(config_, 1, 4, KvType::kF16).value();
+  LocalPages pages_{4};
 };
 
 TEST_F(ForwardTest, ExtendsTheCaches) {
+  ASSERT_TRUE(pages_.Reserve(cache_, 1, 6).ok());
+  ASSERT_TRUE(pages_.Reserve(cache_, 2, 34).ok());
   ASSERT_TRUE(Forward({{1, 0, 5}, {2, 0, 33}}).ok());
   ASSERT_TRUE(Forward({{2, 33, 1}, {1, 5, 1}}).ok());
   EXPECT_EQ(cache_.length(1), 6u);
   EXPECT_EQ(cache_.length(2), 34u);
-  EXPECT_EQ(cache_.free_pages(), 1u);
 }
 
 TEST_F(ForwardTest, RefusesAGapARepetitionAndNothing) {
+  ASSERT_TRUE(pages_.Reserve(cache_, 1, 64).ok());
+  ASSERT_TRUE(pages_.Reserve(cache_, 2, 32).ok());
   ASSERT_TRUE(Forward({{1, 0, 5}}).ok());
   const std::vector<std::vector<SequenceRows>> wrong = {
       {{1, 4, 1}},             // again
@@ -230,15 +235,17 @@ TEST_F(ForwardTest, RefusesAGapARepetitionAndNothing) {
     EXPECT_EQ(std::count(hidden.begin(), hidden.end(), 0.5f), 200 * config_.dim);
     EXPECT_EQ(cache_.length(1), 5u);
     EXPECT_EQ(cache_.length(2), 0u);
-    EXPECT_EQ(cache_.free_pages(), 3u);
   }
 }
 
-TEST_F(ForwardTest, AFullCacheChangesNothing) {
+TEST_F(ForwardTest, RowsWithoutAPageChangeNothing) {
+  ASSERT_TRUE(pages_.Reserve(cache_, 1, 96).ok());
+  ASSERT_TRUE(pages_.Reserve(cache_, 2, 32).ok());
   ASSERT_TRUE(Forward({{1, 0, 64}}).ok());
-  EXPECT_EQ(Forward({{1, 64, 1}, {2, 0, 33}}).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Forward({{1, 64, 1}, {2, 0, 33}}).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Forward({{3, 0, 1}}).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(cache_.length(1), 64u);
-  EXPECT_EQ(cache_.free_pages(), 2u);
+  EXPECT_EQ(cache_.length(2), 0u);
   EXPECT_TRUE(Forward({{1, 64, 1}, {2, 0, 32}}).ok());
 }
 

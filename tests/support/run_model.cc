@@ -10,6 +10,8 @@
 namespace tern {
 namespace {
 
+constexpr SequenceId kSequence = 7;
+
 struct Stage {
   std::unique_ptr<Transformer> model;
   KvCache cache;
@@ -23,7 +25,12 @@ std::vector<Stage> LoadStages(const ModelConfig& config, const TensorSource& sou
     stages.push_back(
         {Transformer::Load(config, range, source, kernels, pool).value(),
          KvCache::Create(config, range.size(), KvPagesFor(tokens) + 4, options.kv_type).value()});
-    if (options.scatter_pages) ScatterPages(stages.back().cache);
+    KvCache& cache = stages.back().cache;
+    if (options.scatter_pages) {
+      cache.Append(kSequence, ScatteredPages(cache.pages()));
+    } else {
+      cache.AppendAll(kSequence);
+    }
   }
   return stages;
 }
@@ -38,11 +45,12 @@ std::vector<LayerRange> EvenStages(uint32_t layers, uint32_t stages) {
   return ranges;
 }
 
-void ScatterPages(KvCache& cache) {
-  const uint64_t pages = cache.pages();
-  for (uint64_t i = 0; i < pages; ++i) TERN_CHECK(cache.Reserve(i, 1).ok());
-  for (uint64_t i = 0; i < pages; i += 2) cache.Release(i);
-  for (uint64_t i = 1; i < pages; i += 2) cache.Release(i);
+std::vector<uint32_t> ScatteredPages(uint64_t pages) {
+  std::vector<uint32_t> scattered;
+  for (const uint32_t first : {1u, 0u}) {
+    for (uint32_t page = first; page < pages; page += 2) scattered.insert(scattered.begin(), page);
+  }
+  return scattered;
 }
 
 std::vector<float> RunModel(const ModelConfig& config, const TensorSource& source,
@@ -55,7 +63,7 @@ std::vector<float> RunModel(const ModelConfig& config, const TensorSource& sourc
   stages.front().model->Embed(tokens, hidden.data());
   for (uint32_t position = 0; position < tokens.size(); position += options.chunk) {
     const uint32_t rows = std::min(options.chunk, static_cast<uint32_t>(tokens.size()) - position);
-    const SequenceRows batch = {7, position, rows};
+    const SequenceRows batch = {kSequence, position, rows};
     float* chunk = hidden.data() + size_t{position} * config.dim;
     for (Stage& stage : stages) {
       TERN_CHECK(stage.model->Forward({&batch, 1}, stage.cache, chunk).ok());

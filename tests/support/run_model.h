@@ -23,8 +23,8 @@ struct RunOptions {
 // All layers, cut into `stages` ranges.
 std::vector<LayerRange> EvenStages(uint32_t layers, uint32_t stages);
 
-// Makes an empty cache hand out its pages in an order that is not ascending.
-void ScatterPages(KvCache& cache);
+// The numbers of `pages` pages in an order that is not ascending.
+std::vector<uint32_t> ScatteredPages(uint64_t pages);
 
 // The logits after each token: [tokens, vocab]. Ends the test if anything fails.
 std::vector<float> RunModel(const ModelConfig& config, const TensorSource& source,

@@ -139,7 +139,7 @@ class StageHostTest : public ::testing::Test {
     step.segments.push_back({.sequence = number,
                              .position = 0,
                              .rows = 2,
-                             .reserve_tokens = 2,
+                             .pages = {0},
                              .sample = true,
                              .sampling = {}});
     step.tokens = {1, 2};

@@ -70,7 +70,7 @@ class StageRunnerTest : public ::testing::Test {
     step.segments.emplace_back();
     step.segments[0].sequence = number;
     step.segments[0].rows = 1;
-    step.segments[0].reserve_tokens = 1;
+    step.segments[0].pages = {static_cast<uint32_t>(number % 8)};
     step.tokens = {5};
     return step;
   }

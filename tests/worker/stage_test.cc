@@ -50,12 +50,18 @@ class StageTest : public ::testing::Test {
     segment.sequence = sequence;
     segment.position = position;
     segment.rows = static_cast<uint32_t>(tokens.size());
-    segment.reserve_tokens = 40;
+    if (position == 0) segment.pages = FirstPages(sequence);
     segment.sample = true;
     segment.want_logits = true;
     segment.sampling.temperature = 0;
     step.segments.push_back(segment);
     step.tokens.insert(step.tokens.end(), tokens.begin(), tokens.end());
+  }
+
+  // Two pages each, room for 64 tokens.
+  static std::vector<uint32_t> FirstPages(SequenceId sequence) {
+    const auto first = static_cast<uint32_t>(2 * (sequence % 4));
+    return {first + 1, first};
   }
 
   const ModelConfig config_ = SmallConfig();
@@ -181,16 +187,44 @@ TEST_F(StageTest, ChunksWithoutSamplingGiveNothingYet) {
   EXPECT_EQ(stage->cache().length(1), 2);
 }
 
-TEST_F(StageTest, PagesAreReservedAtOnceAndReleasedBeforeOthersReserve) {
-  const std::unique_ptr<Stage> stage = Make({0, 5}, /*kv_pages=*/2);
-  ASSERT_TRUE(stage->Run(Step(1, 0, {5})).ok());
-  EXPECT_EQ(stage->cache().free_pages(), 0) << "40 tokens are two pages";
-  EXPECT_EQ(stage->Run(Step(2, 0, {5})).status().code(), absl::StatusCode::kResourceExhausted);
+TEST_F(StageTest, ReleasedSequencesGiveUpTheirPagesBeforeOthersRun) {
+  const std::unique_ptr<Stage> stage = Make({0, 5}, /*kv_pages=*/1);
+  StepFrame step = Step(1, 0, {5});
+  step.segments[0].pages = {0};
+  ASSERT_TRUE(stage->Run(std::move(step)).ok());
   StepFrame instead = Step(2, 0, {5});
+  instead.segments[0].pages = {0};
   instead.release = {1, 77};  // an unknown one does no harm
   ASSERT_TRUE(stage->Run(std::move(instead)).ok());
-  EXPECT_EQ(stage->cache().length(1), 0);
+  EXPECT_FALSE(stage->cache().Knows(1));
   EXPECT_EQ(stage->cache().length(2), 1);
+}
+
+// The pages that another sequence filled stand for their tokens, also for the penalty, and also
+// when that one is gone.
+TEST_F(StageTest, ASequenceMayBeginBehindSharedPages) {
+  std::vector<std::unique_ptr<Stage>> stages;
+  stages.push_back(Make({0, 2}));
+  stages.push_back(Make({2, 5}));
+  std::vector<TokenId> prompt(40);
+  std::iota(prompt.begin(), prompt.end(), 0);
+  const auto penalised = [](StepFrame step) {
+    step.segments[0].sampling = {.temperature = 2, .repetition_penalty = 10, .seed = 3};
+    return step;
+  };
+  const absl::StatusOr<ResultFrame> want = RunAll(stages, penalised(Step(1, 0, prompt)));
+  ASSERT_TRUE(want.ok()) << want.status();
+  for (const bool is_gone : {false, true}) {
+    const SequenceId sequence = is_gone ? 3 : 2;
+    StepFrame step = penalised(Step(sequence, 32, {prompt.begin() + 32, prompt.end()}));
+    step.segments[0].pages = {FirstPages(1)[0], FirstPages(sequence)[1]};
+    if (is_gone) step.release = {1};
+    const absl::StatusOr<ResultFrame> got = RunAll(stages, std::move(step));
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(got->results.at(0).logits, want->results.at(0).logits);
+    EXPECT_EQ(got->results.at(0).sampled, want->results.at(0).sampled);
+    EXPECT_EQ(stages[0]->cache().length(sequence), 40);
+  }
 }
 
 TEST_F(StageTest, AStepThatOnlyReleasesPassesThrough) {
@@ -205,14 +239,13 @@ TEST_F(StageTest, AStepThatOnlyReleasesPassesThrough) {
   const absl::StatusOr<ResultFrame> result = RunAll(stages, std::move(release));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->step, 9);
-  for (const auto& stage : stages) EXPECT_EQ(stage->cache().free_pages(), 8);
+  for (const auto& stage : stages) EXPECT_EQ(stage->cache().sequences(), 0);
 }
 
 // Nothing changes: afterwards the right step still runs.
 TEST_F(StageTest, RefusesStepsThatAreNotForIt) {
   const std::unique_ptr<Stage> first = Make({0, 2});
   ASSERT_TRUE(first->Run(Step(1, 0, {5, 6})).ok());
-  const uint64_t free_pages = first->cache().free_pages();
   const auto code = [&](const std::function<void(StepFrame&)>& change) {
     StepFrame step = Step(1, 2, {7});
     AddSegment(2, 0, {8, 9}, step);
@@ -236,10 +269,12 @@ TEST_F(StageTest, RefusesStepsThatAreNotForIt) {
   EXPECT_EQ(code([](StepFrame& step) { step.tokens.pop_back(); }), kInvalid);
   EXPECT_EQ(code([](StepFrame& step) { step.segments[1].rows = 0; }), kInvalid);
   EXPECT_EQ(code([](StepFrame& step) { step.segments[1].rows = ~0u; }), kInvalid);
-  EXPECT_EQ(code([](StepFrame& step) { step.segments[1].reserve_tokens = 1; }), kInvalid);
-  EXPECT_EQ(code([](StepFrame& step) { step.segments[1].reserve_tokens = 129; }), kInvalid);
+  EXPECT_EQ(code([](StepFrame& step) { step.segments[1].pages = {}; }), kInvalid);
+  EXPECT_EQ(code([](StepFrame& step) { step.segments[1].pages = {8}; }), kInvalid);
+  EXPECT_EQ(code([](StepFrame& step) { step.segments[1].position = 64; }), kInvalid) << "no room";
   EXPECT_EQ(code([](StepFrame& step) { step.hidden = AlignedBuffer<float>(256); }), kInvalid);
-  EXPECT_EQ(first->cache().free_pages(), free_pages);
+  EXPECT_EQ(first->cache().sequences(), 1);
+  EXPECT_EQ(first->cache().capacity(1), 64);
   EXPECT_EQ(first->cache().length(1), 2);
   EXPECT_EQ(code([](StepFrame&) {}), absl::StatusCode::kOk);
 
