@@ -22,6 +22,8 @@
 
 namespace tern {
 
+inline constexpr size_t kMaxGroupCols = 256;
+
 // The digits of a wide activation, the first the most significant, and the largest |x|. A digit is
 // at most 127 in magnitude, and a group's sum of codes, 256 * 2 * 4,000,000, fits an int32.
 inline constexpr int kWideDigits = 3;
@@ -38,7 +40,7 @@ struct GroupGemmArgs {
   size_t out_stride;  // at least rows rounded up to 16
   size_t rows;
   size_t cols;        // a multiple of group_cols
-  size_t group_cols;  // a multiple of 16, at most 256
+  size_t group_cols;  // a multiple of 16, at most kMaxGroupCols
   size_t tokens;      // 1 or more
 };
 

@@ -23,12 +23,15 @@ constexpr GemvKernel kGemvKernels[] = {
     {"gemv_t2r16_avx512vnni", Isa::kAvx512Vnni, Packing::kT2R16, GemvT2R16Avx512Vnni},
     {"gemv_tl2r32_avx512vnni", Isa::kAvx512Vnni, Packing::kTL2R32, GemvTL2R32Avx512Vnni},
     {"gemv_t2r16_avxvnni", Isa::kAvxVnni, Packing::kT2R16, GemvT2R16AvxVnni},
+    {"gemv_b3r16_avxvnni", Isa::kAvxVnni, Packing::kB3R16, GemvB3R16AvxVnni},
     {"gemv_t2r16_avx2", Isa::kAvx2, Packing::kT2R16, GemvT2R16Avx2},
+    {"gemv_b3r16_avx2", Isa::kAvx2, Packing::kB3R16, GemvB3R16Avx2},
     {"gemv_tl2r32_avx2", Isa::kAvx2, Packing::kTL2R32, GemvTL2R32Avx2},
 #elif defined(__aarch64__)
     {"gemv_t2r16_neondotprod", Isa::kNeonDotprod, Packing::kT2R16, GemvT2R16NeonDotprod},
     {"gemv_b3r16_neondotprod", Isa::kNeonDotprod, Packing::kB3R16, GemvB3R16NeonDotprod},
     {"gemv_t2r16_neon", Isa::kNeon, Packing::kT2R16, GemvT2R16Neon},
+    {"gemv_b3r16_neon", Isa::kNeon, Packing::kB3R16, GemvB3R16Neon},
     {"gemv_tl1r16_neon", Isa::kNeon, Packing::kTL1R16, GemvTL1R16Neon},
 #endif
     {"gemv_t2r16_portable", Isa::kPortable, Packing::kT2R16, GemvT2R16Portable},
@@ -43,13 +46,16 @@ constexpr GemmKernel kGemmKernels[] = {
     {"gemm_t2r16_avx512vnni", Isa::kAvx512Vnni, Packing::kT2R16, GemmT2R16Avx512Vnni},
     {"gemm_tl2r32_avx512vnni", Isa::kAvx512Vnni, Packing::kTL2R32, GemmTL2R32Avx512Vnni},
     {"gemm_t2r16_avxvnni", Isa::kAvxVnni, Packing::kT2R16, GemmT2R16AvxVnni},
+    {"gemm_b3r16_avxvnni", Isa::kAvxVnni, Packing::kB3R16, GemmB3R16AvxVnni},
     {"gemm_t2r16_avx2", Isa::kAvx2, Packing::kT2R16, GemmT2R16Avx2},
+    {"gemm_b3r16_avx2", Isa::kAvx2, Packing::kB3R16, GemmB3R16Avx2},
     {"gemm_tl2r32_avx2", Isa::kAvx2, Packing::kTL2R32, GemmTL2R32Avx2},
 #elif defined(__aarch64__)
     {"gemm_t2r16_neoni8mm", Isa::kNeonI8mm, Packing::kT2R16, GemmT2R16NeonI8mm},
     {"gemm_t2r16_neondotprod", Isa::kNeonDotprod, Packing::kT2R16, GemmT2R16NeonDotprod},
     {"gemm_b3r16_neondotprod", Isa::kNeonDotprod, Packing::kB3R16, GemmB3R16NeonDotprod},
     {"gemm_t2r16_neon", Isa::kNeon, Packing::kT2R16, GemmT2R16Neon},
+    {"gemm_b3r16_neon", Isa::kNeon, Packing::kB3R16, GemmB3R16Neon},
     {"gemm_tl1r16_neon", Isa::kNeon, Packing::kTL1R16, GemmTL1R16Neon},
 #endif
     {"gemm_t2r16_portable", Isa::kPortable, Packing::kT2R16, GemmT2R16Portable},
@@ -61,6 +67,7 @@ constexpr GemmKernel kGemmKernels[] = {
 constexpr GroupGemmKernel kGroupGemmKernels[] = {
 #if defined(__x86_64__)
     {"group_gemm_t2r16_avx512vnni", Isa::kAvx512Vnni, GroupGemmT2R16Avx512Vnni},
+    {"group_gemm_t2r16_avxvnni", Isa::kAvxVnni, GroupGemmT2R16AvxVnni},
     {"group_gemm_t2r16_avx2", Isa::kAvx2, GroupGemmT2R16Avx2},
 #elif defined(__aarch64__)
     {"group_gemm_t2r16_neondotprod", Isa::kNeonDotprod, GroupGemmT2R16NeonDotprod},
@@ -72,6 +79,7 @@ constexpr GroupGemmKernel kGroupGemmKernels[] = {
 constexpr ScreenKernel kScreenKernels[] = {
 #if defined(__x86_64__)
     {"screen_q8r16_avx512vnni", Isa::kAvx512Vnni, ScreenQ8R16Avx512Vnni},
+    {"screen_q8r16_avxvnni", Isa::kAvxVnni, ScreenQ8R16AvxVnni},
     {"screen_q8r16_avx2", Isa::kAvx2, ScreenQ8R16Avx2},
 #elif defined(__aarch64__)
     {"screen_q8r16_neondotprod", Isa::kNeonDotprod, ScreenQ8R16NeonDotprod},

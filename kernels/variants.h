@@ -30,6 +30,8 @@ extern const AttentionKernel kAttentionPortable;
 #if defined(__x86_64__)
 void GemvT2R16Avx2(const GemvArgs& args);
 void GemmT2R16Avx2(const GemmArgs& args);
+void GemvB3R16Avx2(const GemvArgs& args);
+void GemmB3R16Avx2(const GemmArgs& args);
 void GroupGemmT2R16Avx2(const GroupGemmArgs& args);
 void ScreenQ8R16Avx2(const GemmArgs& args);
 extern const ProbeKernel kProbeAvx2;
@@ -38,6 +40,10 @@ extern const AttentionKernel kAttentionAvx2;
 
 void GemvT2R16AvxVnni(const GemvArgs& args);
 void GemmT2R16AvxVnni(const GemmArgs& args);
+void GemvB3R16AvxVnni(const GemvArgs& args);
+void GemmB3R16AvxVnni(const GemmArgs& args);
+void GroupGemmT2R16AvxVnni(const GroupGemmArgs& args);
+void ScreenQ8R16AvxVnni(const GemmArgs& args);
 extern const ProbeKernel kProbeAvxVnni;
 
 void GemvTL2R32Avx2(const GemvArgs& args);
@@ -61,6 +67,8 @@ void GemmB3R16Avx512Vbmi(const GemmArgs& args);
 #if defined(__aarch64__)
 void GemvT2R16Neon(const GemvArgs& args);
 void GemmT2R16Neon(const GemmArgs& args);
+void GemvB3R16Neon(const GemvArgs& args);
+void GemmB3R16Neon(const GemmArgs& args);
 void GemvTL1R16Neon(const GemvArgs& args);
 void GemmTL1R16Neon(const GemmArgs& args);
 void GroupGemmT2R16Neon(const GroupGemmArgs& args);

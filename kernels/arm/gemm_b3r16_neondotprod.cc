@@ -7,6 +7,6 @@
 
 namespace tern {
 
-void GemmB3R16NeonDotprod(const GemmArgs& args) { RunGemm<B3R16Ops, 2>(args); }
+void GemmB3R16NeonDotprod(const GemmArgs& args) { RunGemm<B3R16DotprodOps, 2>(args); }
 
 }  // namespace tern

@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: MIT
-// gemm_tl1r16_neon: a gemv for each token, since tables are a token's own.
+// gemm_tl1r16_neon: all rows at once, since a token's tables serve them all.
+#include "kernels/gemm_by_gemv_inl.h"
 #include "kernels/variants.h"
 
 namespace tern {
 
-void GemmTL1R16Neon(const GemmArgs& args) {
-  for (size_t token = 0; token < args.tokens; ++token) {
-    GemvTL1R16Neon({.weights = args.weights,
-                    .x = args.x + token * args.x_stride,
-                    .x_sum = args.x_sums[token],
-                    .sums = args.sums + token * args.sums_stride,
-                    .rows = args.rows,
-                    .cols = args.cols});
-  }
-}
+void GemmTL1R16Neon(const GemmArgs& args) { GemmByGemv(args, args.rows, 0, GemvTL1R16Neon); }
 
 }  // namespace tern

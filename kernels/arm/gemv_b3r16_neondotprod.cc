@@ -6,6 +6,6 @@
 
 namespace tern {
 
-void GemvB3R16NeonDotprod(const GemvArgs& args) { RunGemv<B3R16Ops>(args); }
+void GemvB3R16NeonDotprod(const GemvArgs& args) { RunGemv<B3R16DotprodOps>(args); }
 
 }  // namespace tern

@@ -5,32 +5,23 @@
 #ifndef TERN_KERNELS_X86_AVXVNNI_INL_H_
 #define TERN_KERNELS_X86_AVXVNNI_INL_H_
 
-#include <immintrin.h>
-
-#include <cstdint>
+#include "kernels/x86/avx2_inl.h"
 
 namespace tern {
 namespace {
 
-// Adds to each 32-bit lane the products of its four codes with four activations, exactly.
-__m256i AddProducts(__m256i sums, __m256i codes, __m256i x) {
+// As Avx2Products, in 32 bits: a lane takes at most 254 a column, of the 500,000 that there may be.
+struct VnniProducts {
+  static constexpr size_t kColsBeforeWidening = 500'000;
+  static __m256i Add(__m256i sums, __m256i codes, __m256i x4) {
 #ifdef __AVXVNNI__
-  return _mm256_dpbusd_avx_epi32(sums, codes, x);
+    return _mm256_dpbusd_avx_epi32(sums, codes, x4);
 #else
-  return _mm256_dpbusd_epi32(sums, codes, x);
+    return _mm256_dpbusd_epi32(sums, codes, x4);
 #endif
-}
-
-// Columns x[0..3], for every row.
-__m256i Broadcast4(const int8_t* x) {
-  int32_t four;
-  __builtin_memcpy(&four, x, sizeof(four));
-  return _mm256_set1_epi32(four);
-}
-
-__m256i Load(const uint8_t* bytes) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes));
-}
+  }
+  static Rows Widen(Rows sums) { return sums; }
+};
 
 }  // namespace
 }  // namespace tern

@@ -15,6 +15,7 @@
 #include <immintrin.h>
 
 #include "kernels/gemm.h"
+#include "kernels/x86/avx512_inl.h"
 
 namespace tern {
 namespace {
@@ -22,13 +23,6 @@ namespace {
 constexpr size_t kTileRows = 16;
 constexpr size_t kTileBytes = 64;
 constexpr int kMaxTokens = 8;
-
-// Columns x[0..3], for every row.
-__m512i Broadcast4(const int8_t* x) {
-  int32_t four;
-  __builtin_memcpy(&four, x, sizeof(four));
-  return _mm512_set1_epi32(four);
-}
 
 template <typename Tile>
 size_t GroupBytes(size_t cols) {

@@ -1,23 +1,13 @@
 // SPDX-License-Identifier: MIT
-// gemm_tl2r32_avx512vnni: look-ups do not get cheaper with more tokens.
-#include "kernels/tl2r32.h"
+// gemm_tl2r32_avx512vnni.
+#include "kernels/gemm_by_gemv_inl.h"
 #include "kernels/variants.h"
+#include "kernels/x86/tl2r32_inl.h"
 
 namespace tern {
 
-// A row group at a time, so that its weights stay in the cache.
 void GemmTL2R32Avx512Vnni(const GemmArgs& args) {
-  const size_t group_bytes = (args.cols + kTL2R32Cols - 1) / kTL2R32Cols * kTL2R32TileBytes;
-  const uint8_t* weights = args.weights;
-  constexpr size_t kRows = 8 * kTL2R32Rows;  // of one call, which makes its tables again
-  for (size_t row = 0; row < args.rows; row += kRows) {
-    const size_t rows = args.rows - row < kRows ? args.rows - row : kRows;
-    for (size_t token = 0; token < args.tokens; ++token) {
-      GemvTL2R32Avx512Vnni({weights, args.x + token * args.x_stride, args.x_sums[token],
-                            args.sums + token * args.sums_stride + row, rows, args.cols});
-    }
-    weights += kRows / kTL2R32Rows * group_bytes;
-  }
+  GemmByGemv(args, kTL2R32RowsAtOnce, TL2R32BytesAtOnce(args.cols), GemvTL2R32Avx512Vnni);
 }
 
 }  // namespace tern

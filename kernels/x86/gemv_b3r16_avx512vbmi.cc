@@ -3,17 +3,11 @@
 #include <immintrin.h>
 
 #include "kernels/variants.h"
+#include "kernels/x86/avx512_inl.h"
 #include "kernels/x86/b3r16_avx512_inl.h"
 
 namespace tern {
 namespace {
-
-// Columns x[0..3], for every row.
-__m512i Broadcast4(const int8_t* x) {
-  int32_t four;
-  __builtin_memcpy(&four, x, sizeof(four));
-  return _mm512_set1_epi32(four);
-}
 
 // Codes keep their place in the byte, so they weigh 1, 4, 16 or 64 times too much; the
 // accumulators are shifted right once at the end: exact, for each is a multiple of its weight. The

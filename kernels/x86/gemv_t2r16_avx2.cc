@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // gemv_t2r16_avx2: a tile is two vectors of 8 rows; one row is one 32-bit lane, two 16-bit ones on
 // the way.
-#include <immintrin.h>
-
 #include "kernels/t2r16.h"
 #include "kernels/variants.h"
+#include "kernels/x86/avx2_inl.h"
 
 namespace tern {
 namespace {
@@ -13,17 +12,10 @@ namespace {
 // these to a 16-bit lane: 16 tiles make 64 * 508 = 32,512 < 32,768. Then the lanes are widened.
 constexpr size_t kColsBeforeWidening = 16 * kT2R16Cols;
 
-// Columns x[0..3], for every row.
-__m256i Broadcast4(const int8_t* x) {
-  int32_t four;
-  __builtin_memcpy(&four, x, sizeof(four));
-  return _mm256_set1_epi32(four);
-}
-
 // The sums of 8 rows, from half a tile at `weights`, in 16-bit lanes.
 __m256i HalfTileSums(const uint8_t* weights, const int8_t* x) {
   const __m256i low_bits = _mm256_set1_epi8(3);
-  const __m256i tile = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights));
+  const __m256i tile = Load(weights);
   const __m256i codes0 = _mm256_and_si256(tile, low_bits);
   const __m256i codes1 = _mm256_and_si256(_mm256_srli_epi16(tile, 2), low_bits);
   const __m256i codes2 = _mm256_and_si256(_mm256_srli_epi16(tile, 4), low_bits);

@@ -4,16 +4,10 @@
 
 #include "kernels/t2r16.h"
 #include "kernels/variants.h"
+#include "kernels/x86/avx512_inl.h"
 
 namespace tern {
 namespace {
-
-// Columns x[0..3], for every row.
-__m512i Broadcast4(const int8_t* x) {
-  int32_t four;
-  __builtin_memcpy(&four, x, sizeof(four));
-  return _mm512_set1_epi32(four);
-}
 
 // Adds to `sums` the products of the codes that `mask` leaves in `tile`. They keep their place in
 // the byte, so they weigh 1, 4, 16 or 64 times too much.

@@ -17,8 +17,8 @@ void HalfGroup(const GemvArgs& args, const uint8_t* weights, int32_t* sums) {
     const __m256i tile = Load(weights);
     for (int j = 0; j < 4; ++j) {
       const __m256i mask = _mm256_set1_epi8(static_cast<char>(3 << 2 * j));
-      parts[j] =
-          AddProducts(parts[j], _mm256_and_si256(tile, mask), Broadcast4(args.x + col + 4 * j));
+      parts[j] = VnniProducts::Add(parts[j], _mm256_and_si256(tile, mask),
+                                   Broadcast4(args.x + col + 4 * j));
     }
   }
   const __m256i code_sums = _mm256_add_epi32(

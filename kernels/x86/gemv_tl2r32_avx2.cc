@@ -3,13 +3,11 @@
 // high halves of the 16-bit products.
 #include <immintrin.h>
 
-#include "kernels/tl2r32.h"
 #include "kernels/variants.h"
+#include "kernels/x86/tl2r32_inl.h"
 
 namespace tern {
 namespace {
-
-constexpr size_t kPrefetchBytes = 10 * kTL2R32TileBytes;
 
 // Low and high bytes of the products of each triple.
 struct Tables {
@@ -79,10 +77,7 @@ void AddTriple(__m256i indices, const uint8_t* low_table, const uint8_t* high_ta
 
 void AddTile(const uint8_t* tile, const Tables& tables, size_t triple, RowSums16& sums) {
   const __m256i nibble = _mm256_set1_epi8(15);
-  // The tables fill most of the L1 cache, and the hardware's prefetch comes too late.
-  for (size_t line = 0; line < kTL2R32TileBytes; line += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(tile + kPrefetchBytes + line), _MM_HINT_T0);
-  }
+  PrefetchTileAfter(tile);
   for (size_t i = 0; i < kTL2R32Triples; i += 2) {
     const __m256i pair = Load(tile + i / 2 * kTL2R32Rows);
     const uint8_t* signs = tile + kTL2R32SignsAt + 4 * i;
@@ -100,7 +95,7 @@ void Widen(__m128i sums16, int32_t* sums) {
 }
 
 // 32 rows times the tiles of one block of columns.
-void AddBlock(const uint8_t* weights, size_t tiles, const Tables& tables, int32_t* sums) {
+void AddTiles(const uint8_t* weights, size_t tiles, const Tables& tables, int32_t* sums) {
   for (size_t begin = 0; begin < tiles; begin += kTL2R32TilesBeforeWidening) {
     const size_t rest = tiles - begin;
     const size_t end =
@@ -118,20 +113,6 @@ void AddBlock(const uint8_t* weights, size_t tiles, const Tables& tables, int32_
 
 }  // namespace
 
-void GemvTL2R32Avx2(const GemvArgs& args) {
-  const size_t tiles = (args.cols + kTL2R32Cols - 1) / kTL2R32Cols;
-  const size_t groups = (args.rows + kTL2R32Rows - 1) / kTL2R32Rows;
-  for (size_t i = 0; i < groups * kTL2R32Rows; ++i) args.sums[i] = 0;
-  constexpr size_t kBlockTiles = kTL2R32BlockCols / kTL2R32Cols;
-  Tables tables;
-  for (size_t tile = 0; tile < tiles; tile += kBlockTiles) {
-    const size_t count = tiles - tile < kBlockTiles ? tiles - tile : kBlockTiles;
-    MakeTables(args.x + tile * kTL2R32Cols, count * kTL2R32Triples, tables);
-    for (size_t group = 0; group < groups; ++group) {
-      AddBlock(args.weights + (group * tiles + tile) * kTL2R32TileBytes, count, tables,
-               args.sums + group * kTL2R32Rows);
-    }
-  }
-}
+void GemvTL2R32Avx2(const GemvArgs& args) { RunTL2R32<Tables, MakeTables, AddTiles>(args); }
 
 }  // namespace tern

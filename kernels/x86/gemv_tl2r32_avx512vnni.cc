@@ -3,13 +3,11 @@
 // signs a mask register.
 #include <immintrin.h>
 
-#include "kernels/tl2r32.h"
 #include "kernels/variants.h"
+#include "kernels/x86/tl2r32_inl.h"
 
 namespace tern {
 namespace {
-
-constexpr size_t kPrefetchBytes = 10 * kTL2R32TileBytes;
 
 struct Tables {
   alignas(64) int16_t of[kTL2R32BlockCols / 3][kTL2R32Entries];
@@ -40,10 +38,7 @@ __m512i AddTriple(__m512i sums, __m512i indices, const int16_t* table, const uin
 }
 
 __m512i AddTile(__m512i sums, const uint8_t* tile, const int16_t (*tables)[kTL2R32Entries]) {
-  // The tables fill most of the L1 cache, and the hardware's prefetch comes too late.
-  for (size_t line = 0; line < kTL2R32TileBytes; line += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(tile + kPrefetchBytes + line), _MM_HINT_T0);
-  }
+  PrefetchTileAfter(tile);
   for (size_t i = 0; i < kTL2R32Triples; i += 2) {
     const __m512i pair = _mm512_cvtepu8_epi16(
         _mm256_loadu_si256(reinterpret_cast<const __m256i*>(tile + i / 2 * kTL2R32Rows)));
@@ -55,7 +50,7 @@ __m512i AddTile(__m512i sums, const uint8_t* tile, const int16_t (*tables)[kTL2R
 }
 
 // 32 rows times the tiles of one block of columns.
-void AddBlock(const uint8_t* weights, size_t tiles, const Tables& tables, int32_t* sums) {
+void AddTiles(const uint8_t* weights, size_t tiles, const Tables& tables, int32_t* sums) {
   __m512i low = _mm512_loadu_si512(sums);
   __m512i high = _mm512_loadu_si512(sums + 16);
   for (size_t begin = 0; begin < tiles; begin += kTL2R32TilesBeforeWidening) {
@@ -76,20 +71,6 @@ void AddBlock(const uint8_t* weights, size_t tiles, const Tables& tables, int32_
 
 }  // namespace
 
-void GemvTL2R32Avx512Vnni(const GemvArgs& args) {
-  const size_t tiles = (args.cols + kTL2R32Cols - 1) / kTL2R32Cols;
-  const size_t groups = (args.rows + kTL2R32Rows - 1) / kTL2R32Rows;
-  for (size_t i = 0; i < groups * kTL2R32Rows; ++i) args.sums[i] = 0;
-  constexpr size_t kBlockTiles = kTL2R32BlockCols / kTL2R32Cols;
-  Tables tables;
-  for (size_t tile = 0; tile < tiles; tile += kBlockTiles) {
-    const size_t count = tiles - tile < kBlockTiles ? tiles - tile : kBlockTiles;
-    MakeTables(args.x + tile * kTL2R32Cols, count * kTL2R32Triples, tables);
-    for (size_t group = 0; group < groups; ++group) {
-      AddBlock(args.weights + (group * tiles + tile) * kTL2R32TileBytes, count, tables,
-               args.sums + group * kTL2R32Rows);
-    }
-  }
-}
+void GemvTL2R32Avx512Vnni(const GemvArgs& args) { RunTL2R32<Tables, MakeTables, AddTiles>(args); }
 
 }  // namespace tern

@@ -4,6 +4,7 @@
 
 #include "kernels/group_gemm_inl.h"
 #include "kernels/variants.h"
+#include "kernels/x86/avx512_inl.h"
 
 namespace tern {
 namespace {
@@ -23,9 +24,7 @@ struct Avx512GroupOps {
   static Floats Zero() { return _mm512_setzero_ps(); }
   static Sums ZeroSums() { return _mm512_setzero_si512(); }
   static Sums Add(Sums sums, Codes codes, const int8_t* x) {
-    int32_t four;
-    __builtin_memcpy(&four, x, sizeof(four));
-    return _mm512_dpbusd_epi32(sums, codes, _mm512_set1_epi32(four));
+    return _mm512_dpbusd_epi32(sums, codes, Broadcast4(x));
   }
   static Floats AddScaled(Floats out, const Sums* digits, int32_t x_sum, const float* scales) {
     const __m512i base = _mm512_set1_epi32(kWideBase);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <immintrin.h>
-
 #include "kernels/variants.h"
+#include "kernels/x86/avxvnni_inl.h"
 #include "kernels/x86/probe_read_inl.h"
 
 namespace tern {
@@ -16,7 +15,7 @@ uint32_t Dot(size_t rounds) {
   for (__m256i& lanes : sums) lanes = _mm256_setzero_si256();
   for (size_t round = 0; round < rounds; ++round) {
 #pragma GCC unroll 12
-    for (int i = 0; i < kSums; ++i) sums[i] = _mm256_dpbusd_avx_epi32(sums[i], ones, ones);
+    for (int i = 0; i < kSums; ++i) sums[i] = VnniProducts::Add(sums[i], ones, ones);
   }
   for (int i = 1; i < kSums; ++i) sums[0] = _mm256_add_epi32(sums[0], sums[i]);
   alignas(32) uint32_t lanes[8];

@@ -6,8 +6,8 @@
 
 #include <vector>
 
-#include "kernels/registry.h"
 #include "tests/kernels/ternary.h"
+#include "tests/kernels/tested_kernels.h"
 
 namespace tern {
 namespace {
@@ -105,8 +105,7 @@ TEST_P(GemmTest, DoesNothingWithoutTokens) {
   EXPECT_EQ(sum, kUntouched);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GemmTest,
-                         ::testing::ValuesIn(GemmKernels().begin(), GemmKernels().end()),
+INSTANTIATE_TEST_SUITE_P(All, GemmTest, ::testing::ValuesIn(TestedGemmKernels()),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace

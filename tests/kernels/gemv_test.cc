@@ -6,8 +6,8 @@
 
 #include <vector>
 
-#include "kernels/registry.h"
 #include "tests/kernels/ternary.h"
+#include "tests/kernels/tested_kernels.h"
 
 namespace tern {
 namespace {
@@ -77,8 +77,7 @@ TEST_P(GemvTest, EqualsTheWorkedExample) {
   EXPECT_EQ(Run(w, x)[0], 724);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GemvTest,
-                         ::testing::ValuesIn(GemvKernels().begin(), GemvKernels().end()),
+INSTANTIATE_TEST_SUITE_P(All, GemvTest, ::testing::ValuesIn(TestedGemvKernels()),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace

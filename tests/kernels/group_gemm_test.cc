@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "kernels/packing.h"
-#include "kernels/registry.h"
 #include "kernels/t2r16.h"
+#include "tests/kernels/tested_kernels.h"
 
 namespace tern {
 namespace {
@@ -101,7 +101,7 @@ void ExpectExact(const GroupGemmKernel& kernel, const Problem& p) {
 
 TEST(GroupGemmTest, EqualsThePlainSum) {
   constexpr uint64_t kSeed = 128;
-  for (const GroupGemmKernel& kernel : GroupGemmKernels()) {
+  for (const GroupGemmKernel& kernel : TestedGroupGemmKernels()) {
     if (!CpuSupports(kernel.isa)) continue;
     std::mt19937_64 rng(kSeed);
     for (const size_t group_cols : {16, 64, 128, 256}) {
@@ -116,7 +116,7 @@ TEST(GroupGemmTest, EqualsThePlainSum) {
 
 // Where sums are largest: 256 columns of 4,000,000.
 TEST(GroupGemmTest, HoldsTheLargestSums) {
-  for (const GroupGemmKernel& kernel : GroupGemmKernels()) {
+  for (const GroupGemmKernel& kernel : TestedGroupGemmKernels()) {
     if (!CpuSupports(kernel.isa)) continue;
     std::mt19937_64 rng(7);
     for (int round = 0; round < 8; ++round) {

@@ -7,7 +7,7 @@
 #include <random>
 
 #include "base/aligned_buffer.h"
-#include "kernels/registry.h"
+#include "tests/kernels/tested_kernels.h"
 
 namespace tern {
 namespace {
@@ -39,8 +39,7 @@ TEST_P(ProbeTest, ReadsEveryWord) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ProbeTest,
-                         ::testing::ValuesIn(ProbeKernels().begin(), ProbeKernels().end()),
+INSTANTIATE_TEST_SUITE_P(All, ProbeTest, ::testing::ValuesIn(TestedProbeKernels()),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/registry.h"
+#include "tests/kernels/tested_kernels.h"
 
 namespace tern {
 namespace {
@@ -113,8 +113,7 @@ TEST_P(ScreenTest, HoldsTheExtremes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ScreenTest,
-                         ::testing::ValuesIn(ScreenKernels().begin(), ScreenKernels().end()),
+INSTANTIATE_TEST_SUITE_P(All, ScreenTest, ::testing::ValuesIn(TestedScreenKernels()),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace
