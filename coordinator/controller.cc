@@ -158,7 +158,7 @@ void Controller::Do(const PipelineUp& action) {
       options_.make_transport(pipeline.epoch)->Connect(first.address, fail);
   if (!sender.ok()) return fail(sender.status());
   const SchedulerConfig config{.epoch = pipeline.epoch,
-                               .max_in_flight = static_cast<uint32_t>(pipeline.stages.size()) + 1,
+                               .stages = static_cast<uint32_t>(pipeline.stages.size()),
                                .prefill_chunk = options_.prefill_chunk,
                                .max_rows = options_.membership.max_rows,
                                .kv_pages = pipeline.kv_pages,
@@ -170,7 +170,7 @@ void Controller::Do(const PipelineUp& action) {
 // Whoever asks for health after a request has failed must not be told that all is well.
 void Controller::Do(const PipelineDown& action) {
   SetPipeline(std::nullopt);
-  options_.engine->StopPipeline(action.reason);
+  options_.engine->LosePipeline(action.reason);
   options_.receiver->Refuse();
 }
 

@@ -111,7 +111,8 @@ absl::Status Coordinator::Impl::OpenModel(const CoordinatorOptions& options,
 
 absl::Status Coordinator::Impl::Start(const CoordinatorOptions& options, const Address& listen) {
   engine_ = std::make_unique<Engine>(
-      *tokenizer_, [this](const absl::Status& status) { controller_->OnEngineError(status); });
+      *tokenizer_, [this](const absl::Status& status) { controller_->OnEngineError(status); },
+      options.recovery_timeout);
   controller_ = std::make_unique<Controller>(ControllerSetup(options));
   cluster_service_ = MakeClusterService(*controller_, manifest_, file_->tensors());
   inference_service_ = MakeInferenceService({.engine = engine_.get(),

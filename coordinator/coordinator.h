@@ -24,7 +24,9 @@ struct CoordinatorOptions {
   KvType kv_type = KvType::kF16;
   uint32_t max_rows = 256;      // of a step
   uint32_t prefill_chunk = 64;  // most prompt rows of one sequence in a step
-  bool insecure = false;        // allow an address that is not on loopback
+  // How long requests wait for another pipeline when theirs is lost; 0: they end at once.
+  absl::Duration recovery_timeout = absl::Seconds(30);
+  bool insecure = false;  // allow an address that is not on loopback
 };
 
 // Thread-safe.

@@ -4,7 +4,6 @@
 #include "coordinator/engine.h"
 
 #include <algorithm>
-#include <chrono>
 #include <deque>
 #include <map>
 #include <optional>
@@ -15,43 +14,21 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/mutex.h"
-#include "coordinator/stop_text.h"
+#include "cluster/clock.h"
+#include "coordinator/live_request.h"
+#include "coordinator/rate_meter.h"
 
 namespace tern {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-absl::Duration Since(Clock::time_point start) { return absl::FromChrono(Clock::now() - start); }
-
-// A request from Submit to OnFinish.
-struct Active {
-  Active(const Tokenizer& tokenizer, std::vector<std::string> stops,
-         std::shared_ptr<GenerationListener> owner, const GenerationStats& so_far,
-         Clock::time_point submitted)
-      : listener(std::move(owner)),
-        decoder(tokenizer),
-        stop(std::move(stops)),
-        start(submitted),
-        stats(so_far) {}
-
-  const std::shared_ptr<GenerationListener> listener;
-  StreamingDecoder decoder;
-  StopText stop;
-  const Clock::time_point start;
-  GenerationStats stats;
-};
-
-}  // namespace
 
 class Engine::Impl {
  public:
-  Impl(const Tokenizer& tokenizer, std::function<void(absl::Status)> on_pipeline_error)
+  Impl(const Tokenizer& tokenizer, std::function<void(absl::Status)> on_pipeline_error,
+       absl::Duration recovery_timeout)
       : tokenizer_(tokenizer),
         on_pipeline_error_(std::move(on_pipeline_error)),
+        recovery_timeout_(recovery_timeout),
         thread_([this] { Loop(); }) {}
 
   ~Impl() {
@@ -65,10 +42,7 @@ class Engine::Impl {
 
   void StartPipeline(const SchedulerConfig& config, std::unique_ptr<FrameSender> first_stage) {
     Post([this, config, link = std::move(first_stage)]() mutable {
-      TERN_CHECK(!scheduler_.has_value());
-      scheduler_.emplace(config);
-      config_ = config;
-      first_stage_ = std::move(link);
+      Begin(config, std::move(link));
     });
   }
 
@@ -76,17 +50,27 @@ class Engine::Impl {
     Post([this, reason = std::move(reason)] { Stop(reason); });
   }
 
+  void LosePipeline(absl::Status reason) {
+    Post([this, reason = std::move(reason)] { Lose(reason); });
+  }
+
+  void OnTaken(uint64_t epoch, uint64_t step) {
+    Post([this, epoch, step] {
+      if (is_up() && epoch == config_.epoch) scheduler_->OnTaken(step);
+    });
+  }
+
   void OnFrame(Frame frame) {
     Post([this, frame = std::move(frame)]() mutable { Take(std::move(frame)); });
   }
 
   RequestId Submit(GenerationRequest request, std::shared_ptr<GenerationListener> listener) {
-    const Clock::time_point now = Clock::now();
+    const absl::Time now = MonotonicNow();
     MutexLock lock(mu_);
     const RequestId id = ++last_id_;
     PostLocked(
         [this, id, now, request = std::move(request), listener = std::move(listener)]() mutable {
-          Begin(id, std::move(request), std::move(listener), now);
+          Accept(id, std::move(request), std::move(listener), now);
         });
     return id;
   }
@@ -99,14 +83,16 @@ class Engine::Impl {
 
   Stats stats() const ABSL_LOCKS_EXCLUDED(mu_) {
     MutexLock lock(mu_);
-    return stats_;
+    Stats stats = stats_;
+    stats.tokens_per_second = tokens_.PerSecond(MonotonicNow());
+    return stats;
   }
 
   bool WaitIdle(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_) {
-    const Clock::time_point start = Clock::now();
+    const absl::Time end = MonotonicNow() + timeout;
     MutexLock lock(mu_);
     while (!idle_) {
-      const absl::Duration left = timeout - Since(start);
+      const absl::Duration left = end - MonotonicNow();
       if (left <= absl::ZeroDuration()) return false;
       idle_changed_.WaitFor(mu_, std::min(left, absl::Hours(1)));  // the clock would overflow
     }
@@ -129,29 +115,39 @@ class Engine::Impl {
   // --- On the engine's thread ---
 
   void Loop();
-  std::deque<Task> WaitForTasks() ABSL_LOCKS_EXCLUDED(mu_);
+  // All that have come meanwhile, so that their rows share a step. False at the end.
+  bool WaitForTasks(std::deque<Task>& tasks) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Time WakeTime() const;
   void SendSteps();
+  void CountTime(absl::Time woke);
   void Publish() ABSL_LOCKS_EXCLUDED(mu_);
 
-  void Begin(RequestId id, GenerationRequest request, std::shared_ptr<GenerationListener> listener,
-             Clock::time_point submitted);
+  void Begin(const SchedulerConfig& config, std::unique_ptr<FrameSender> first_stage);
+  void Accept(RequestId id, GenerationRequest request, std::shared_ptr<GenerationListener> listener,
+              absl::Time submitted);
   void Take(Frame frame);
   void Apply(SchedulerActions actions);
   void Deliver(SchedulerActions::Token token);
-  void Finish(RequestId id, FinishReason reason, const absl::Status& status);
+  void Finish(RequestId id, uint32_t sample, FinishReason reason, const absl::Status& status);
   void Stop(const absl::Status& reason);
+  void Lose(const absl::Status& reason);
   void Break(const absl::Status& reason);
+  bool is_up() const { return first_stage_ != nullptr; }
 
   const Tokenizer& tokenizer_;
   const std::function<void(absl::Status)> on_pipeline_error_;
+  const absl::Duration recovery_timeout_;
 
   // Of the engine's thread alone.
-  std::optional<Scheduler> scheduler_;  // while a pipeline is up
+  std::optional<Scheduler> scheduler_;  // while a pipeline is up, or expected
   SchedulerConfig config_;
-  std::unique_ptr<FrameSender> first_stage_;
+  std::unique_ptr<FrameSender> first_stage_;     // while a pipeline is up
+  absl::Time give_up_ = absl::InfiniteFuture();  // if no other pipeline has come
   absl::Status down_reason_ = absl::UnavailableError("no pipeline is up yet");
-  std::map<RequestId, Active> active_;
-  uint64_t steps_done_ = 0;
+  std::map<RequestId, LiveRequest> live_;
+  Stats totals_;  // what counts up
+  absl::Time last_time_ = absl::InfinitePast();
+  bool was_busy_ = false;
 
   mutable Mutex mu_;
   CondVar wake_;
@@ -161,128 +157,174 @@ class Engine::Impl {
   bool idle_ ABSL_GUARDED_BY(mu_) = true;  // no task, request or step
   bool quit_ ABSL_GUARDED_BY(mu_) = false;
   Stats stats_ ABSL_GUARDED_BY(mu_);
+  mutable RateMeter tokens_ ABSL_GUARDED_BY(mu_);
 
   std::thread thread_;  // last: it uses everything above
 };
 
 void Engine::Impl::Loop() {
-  while (true) {
-    std::deque<Task> tasks = WaitForTasks();
-    if (tasks.empty()) return;
+  std::deque<Task> tasks;
+  while (WaitForTasks(tasks)) {
+    const absl::Time woke = MonotonicNow();
     for (Task& task : tasks) task();
+    if (woke >= give_up_) Stop(down_reason_);
     SendSteps();
+    CountTime(woke);
     Publish();
   }
 }
 
-// All that have come meanwhile, so that their rows share a step. Empty at the end.
-std::deque<Engine::Impl::Task> Engine::Impl::WaitForTasks() {
+bool Engine::Impl::WaitForTasks(std::deque<Task>& tasks) {
+  const absl::Time wake_time = WakeTime();
   MutexLock lock(mu_);
-  while (tasks_.empty() && !quit_) wake_.Wait(mu_);
-  return std::exchange(tasks_, {});
+  while (tasks_.empty() && !quit_) {
+    const absl::Duration left = wake_time - MonotonicNow();
+    if (left <= absl::ZeroDuration()) break;
+    wake_.WaitFor(mu_, std::min(left, absl::Hours(1)));  // the clock would overflow
+  }
+  tasks = std::exchange(tasks_, {});
+  return !tasks.empty() || !quit_;
+}
+
+absl::Time Engine::Impl::WakeTime() const {
+  if (!scheduler_.has_value()) return absl::InfiniteFuture();
+  return std::min(give_up_, scheduler_->next_deadline());
 }
 
 void Engine::Impl::SendSteps() {
   if (!scheduler_.has_value()) return;
-  for (StepFrame& step : scheduler_->Poll().steps) first_stage_->Send(std::move(step));
+  SchedulerActions actions = scheduler_->Poll(MonotonicNow());
+  for (StepFrame& step : actions.steps) first_stage_->Send(std::move(step));
+  Apply(std::move(actions));
+}
+
+void Engine::Impl::CountTime(absl::Time woke) {
+  const absl::Time now = MonotonicNow();
+  totals_.scheduling += now - woke;
+  if (was_busy_) totals_.busy += now - last_time_;
+  last_time_ = now;
+  was_busy_ = scheduler_.has_value() && scheduler_->in_flight() > 0;
 }
 
 void Engine::Impl::Publish() {
-  Stats stats;
-  stats.pipeline_up = scheduler_.has_value();
-  stats.steps_done = steps_done_;
-  if (stats.pipeline_up) {
-    stats.running = scheduler_->running();
-    stats.waiting = scheduler_->waiting();
-    stats.free_kv_pages = scheduler_->free_pages();
-    stats.kv_pages = config_.kv_pages;
+  Stats stats = totals_;
+  stats.pipeline_up = is_up();
+  if (scheduler_.has_value()) {
+    const Scheduler& scheduler = *scheduler_;
+    stats.running = scheduler.running();
+    stats.waiting = scheduler.waiting();
+    stats.kv_pages = scheduler.pool().pages();
+    stats.free_kv_pages = scheduler.pool().available();
+    stats.cached_kv_pages = scheduler.pool().cached();
+    stats.steps_in_flight = scheduler.in_flight();
+    stats.max_steps_in_flight = scheduler.max_in_flight();
+    stats.admitted_tokens += scheduler.counters().admitted_tokens;
+    stats.shared_tokens += scheduler.counters().shared_tokens;
+    stats.preemptions += scheduler.counters().preemptions;
   }
-  const bool quiet = active_.empty() && (!stats.pipeline_up || scheduler_->in_flight() == 0);
+  const bool quiet = live_.empty() && stats.steps_in_flight == 0;
   MutexLock lock(mu_);
+  tokens_.Count(stats.generated_tokens - stats_.generated_tokens, last_time_);
   stats_ = stats;
   idle_ = quiet && tasks_.empty();
   if (idle_) idle_changed_.NotifyAll();
 }
 
-void Engine::Impl::Begin(RequestId id, GenerationRequest request,
-                         std::shared_ptr<GenerationListener> listener,
-                         Clock::time_point submitted) {
+void Engine::Impl::Begin(const SchedulerConfig& config, std::unique_ptr<FrameSender> first_stage) {
+  TERN_CHECK(!is_up());
+  config_ = config;
+  first_stage_ = std::move(first_stage);
+  give_up_ = absl::InfiniteFuture();
+  if (!scheduler_.has_value()) {
+    scheduler_.emplace(config);
+    return;
+  }
+  totals_.recoveries += !live_.empty();
+  Apply(scheduler_->Restart(config));
+}
+
+void Engine::Impl::Accept(RequestId id, GenerationRequest request,
+                          std::shared_ptr<GenerationListener> listener, absl::Time submitted) {
   GenerationStats stats;
   stats.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
-  std::vector<std::string> stop = request.stop;
   absl::Status status = Validate(request, tokenizer_.vocab());
   if (status.ok()) {
-    status = scheduler_.has_value() ? scheduler_->Submit(id, std::move(request)) : down_reason_;
+    const auto live = live_.try_emplace(id, tokenizer_, request, listener, submitted).first;
+    status = scheduler_.has_value() ? scheduler_->Submit(id, std::move(request), submitted)
+                                    : down_reason_;
+    if (status.ok()) return;
+    live_.erase(live);
   }
-  if (!status.ok()) {
-    stats.total = Since(submitted);
-    return listener->OnFinish(FinishReason::kError, "", status, stats);
-  }
-  active_.try_emplace(id, tokenizer_, std::move(stop), std::move(listener), stats, submitted);
+  stats.total = MonotonicNow() - submitted;
+  listener->OnFinish(FinishReason::kError, "", status, stats);
 }
 
 void Engine::Impl::Take(Frame frame) {
   const uint64_t epoch = std::visit([](const auto& any) { return any.epoch; }, frame);
-  if (!scheduler_.has_value() || epoch != config_.epoch) return;
+  if (!is_up() || epoch != config_.epoch) return;
   ResultFrame* result = std::get_if<ResultFrame>(&frame);
   if (result == nullptr) {
     return Break(absl::InternalError("last stage: found a step, want a result"));
   }
   absl::StatusOr<SchedulerActions> actions = scheduler_->OnResult(std::move(*result));
   if (!actions.ok()) return Break(actions.status());
-  ++steps_done_;
+  ++totals_.steps_done;
   Apply(*std::move(actions));
 }
 
 void Engine::Impl::Apply(SchedulerActions actions) {
   for (SchedulerActions::Token& token : actions.tokens) Deliver(std::move(token));
   for (const SchedulerActions::Finished& finished : actions.finished) {
-    const bool cancelled = finished.reason == FinishReason::kCancelled;
-    Finish(finished.request, finished.reason,
-           cancelled ? absl::CancelledError("the request was cancelled") : absl::OkStatus());
+    absl::Status status = finished.status;
+    if (finished.reason == FinishReason::kCancelled) {
+      status = absl::CancelledError("the request was cancelled");
+    } else if (finished.reason == FinishReason::kDeadline) {
+      status = absl::DeadlineExceededError("the request's deadline passed");
+    }
+    Finish(finished.request, finished.sample, finished.reason, status);
   }
 }
 
 void Engine::Impl::Deliver(SchedulerActions::Token token) {
-  const auto found = active_.find(token.request);
-  TERN_CHECK(found != active_.end());
-  Active& request = found->second;
-  if (request.stats.generated_tokens++ == 0) {
-    request.stats.time_to_first_token = Since(request.start);
+  const auto found = live_.find(token.request);
+  TERN_CHECK(found != live_.end());
+  ++totals_.generated_tokens;
+  if (found->second.Deliver(token.sample, std::move(token.result))) {
+    Apply(scheduler_->Finish(token.request, token.sample, FinishReason::kStop));
   }
-  GeneratedToken generated;
-  generated.text = request.stop.Push(request.decoder.Push(token.result.sampled.chosen.token));
-  generated.sampled = std::move(token.result.sampled);
-  generated.logits = std::move(token.result.logits);
-  request.listener->OnToken(generated);
-  if (request.stop.stopped()) Apply(scheduler_->Cancel(token.request, FinishReason::kStop));
 }
 
-void Engine::Impl::Finish(RequestId id, FinishReason reason, const absl::Status& status) {
-  const auto found = active_.find(id);
-  if (found == active_.end()) return;
-  Active& request = found->second;
-  request.stats.total = Since(request.start);
-  std::string tail;
-  if (request.stop.stopped()) {
-    // The token that ended it for its length may have completed a stop text, too.
-    if (reason == FinishReason::kLength) reason = FinishReason::kStop;
-  } else {
-    tail = request.stop.Push(request.decoder.Finish());
-    tail += request.stop.Finish();
-  }
-  request.listener->OnFinish(reason, tail, status, request.stats);
-  active_.erase(found);
+// Of a request that ends as a whole only the first sample is heard of.
+void Engine::Impl::Finish(RequestId id, uint32_t sample, FinishReason reason,
+                          const absl::Status& status) {
+  const auto found = live_.find(id);
+  if (found == live_.end()) return;
+  if (!found->second.Finish(sample, reason, status)) return;
+  live_.erase(found);
+  if (!status.ok() && scheduler_.has_value()) scheduler_->Cancel(id);
 }
 
 void Engine::Impl::Stop(const absl::Status& reason) {
   if (!scheduler_.has_value()) return;
+  totals_.admitted_tokens += scheduler_->counters().admitted_tokens;
+  totals_.shared_tokens += scheduler_->counters().shared_tokens;
+  totals_.preemptions += scheduler_->counters().preemptions;
   scheduler_.reset();
   first_stage_.reset();
+  give_up_ = absl::InfiniteFuture();
   down_reason_ = reason;
   const FinishReason finish =
       absl::IsCancelled(reason) ? FinishReason::kCancelled : FinishReason::kError;
-  while (!active_.empty()) Finish(active_.begin()->first, finish, reason);
+  while (!live_.empty()) Finish(live_.begin()->first, 0, finish, reason);
+}
+
+void Engine::Impl::Lose(const absl::Status& reason) {
+  if (recovery_timeout_ <= absl::ZeroDuration()) return Stop(reason);
+  if (!is_up()) return;
+  first_stage_.reset();
+  down_reason_ = reason;
+  give_up_ = MonotonicNow() + recovery_timeout_;
+  Apply(scheduler_->Suspend());
 }
 
 void Engine::Impl::Break(const absl::Status& reason) {
@@ -290,8 +332,9 @@ void Engine::Impl::Break(const absl::Status& reason) {
   if (on_pipeline_error_) on_pipeline_error_(reason);
 }
 
-Engine::Engine(const Tokenizer& tokenizer, std::function<void(absl::Status)> on_pipeline_error)
-    : impl_(std::make_unique<Impl>(tokenizer, std::move(on_pipeline_error))) {}
+Engine::Engine(const Tokenizer& tokenizer, std::function<void(absl::Status)> on_pipeline_error,
+               absl::Duration recovery_timeout)
+    : impl_(std::make_unique<Impl>(tokenizer, std::move(on_pipeline_error), recovery_timeout)) {}
 
 Engine::~Engine() = default;
 
@@ -301,6 +344,10 @@ void Engine::StartPipeline(const SchedulerConfig& config,
 }
 
 void Engine::StopPipeline(absl::Status reason) { impl_->StopPipeline(std::move(reason)); }
+
+void Engine::LosePipeline(absl::Status reason) { impl_->LosePipeline(std::move(reason)); }
+
+void Engine::OnTaken(uint64_t epoch, uint64_t step) { impl_->OnTaken(epoch, step); }
 
 void Engine::OnFrame(Frame frame) { impl_->OnFrame(std::move(frame)); }
 

@@ -19,24 +19,35 @@ namespace tern {
 class Engine {
  public:
   // `tokenizer` must outlive the engine. `on_pipeline_error`, if set, is called from the engine's
-  // thread when it stopped the pipeline by itself (see OnFrame), with the reason.
+  // thread when it stopped the pipeline by itself (see OnFrame), with the reason. When a pipeline
+  // is lost, requests wait up to `recovery_timeout` for another.
   explicit Engine(const Tokenizer& tokenizer,
-                  std::function<void(absl::Status)> on_pipeline_error = {});
+                  std::function<void(absl::Status)> on_pipeline_error = {},
+                  absl::Duration recovery_timeout = absl::ZeroDuration());
   // Ends every request with CANCELLED. OnFrame must not be called any more.
   ~Engine();
 
-  // Takes up service over a committed pipeline whose first stage is behind `first_stage`.
-  // REQUIRES that no pipeline is up.
+  // Takes up service over a committed pipeline whose first stage is behind `first_stage`. Requests
+  // that wait since the last one was lost go on where they were: the tokens they have are computed
+  // anew, not delivered again. REQUIRES that no pipeline is up.
   void StartPipeline(const SchedulerConfig& config, std::unique_ptr<FrameSender> first_stage);
 
-  // The pipeline is gone: every request ends with `reason` (UNAVAILABLE says it may be retried), as
-  // do new ones until the next StartPipeline. Does nothing without a pipeline. Returns at once, so
-  // it may be called from anywhere; the link to the first stage is closed soon after.
+  // The pipeline is gone for good: every request ends with `reason` (UNAVAILABLE says it may be
+  // retried), as do new ones until the next StartPipeline. Does nothing without a pipeline or
+  // requests that wait for one. Returns at once, so it may be called from anywhere; the link to the
+  // first stage is closed soon after.
   void StopPipeline(absl::Status reason);
+
+  // The pipeline is gone and another expected: requests, also new ones, wait for it, but no longer
+  // than the recovery timeout. Then, or at once if that is 0, they end with `reason`.
+  void LosePipeline(absl::Status reason);
 
   // A frame from the last stage. Frames of another epoch are dropped; a frame that cannot be ours
   // stops the pipeline, with INTERNAL.
   void OnFrame(Frame frame);
+
+  // The first stage took a step off its queue, and all before (Scheduler::OnTaken).
+  void OnTaken(uint64_t epoch, uint64_t step);
 
   // Starts a request. The listener hears of it from now on, until OnFinish. Errors (UNAVAILABLE
   // without a pipeline, those of Scheduler::Submit and Validate) come as OnFinish too, so that
@@ -48,12 +59,24 @@ class Engine {
   void Cancel(RequestId id);
 
   struct Stats {
-    size_t running = 0;
-    size_t waiting = 0;
-    uint64_t free_kv_pages = 0;
-    uint64_t kv_pages = 0;
-    uint64_t steps_done = 0;
     bool pipeline_up = false;
+    size_t running = 0;  // sequences
+    size_t waiting = 0;
+    uint64_t kv_pages = 0;
+    uint64_t free_kv_pages = 0;    // that a sequence could have, the cached ones among them
+    uint64_t cached_kv_pages = 0;  // held by nobody, kept for who begins with the same tokens
+    size_t steps_in_flight = 0;
+    uint32_t max_steps_in_flight = 0;
+    double tokens_per_second = 0;  // generated, over the last 10 s
+    // Since the engine began:
+    uint64_t steps_done = 0;
+    uint64_t generated_tokens = 0;
+    uint64_t admitted_tokens = 0;  // that sequences began with, also when they began again
+    uint64_t shared_tokens = 0;    // of those, found in cached pages
+    uint64_t preemptions = 0;
+    uint64_t recoveries = 0;    // pipelines that requests went on over
+    absl::Duration busy;        // with steps in flight
+    absl::Duration scheduling;  // the engine's thread at work, meanwhile or not
   };
   Stats stats() const;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "coordinator/inference_service.h"
 
+#include <algorithm>
+#include <chrono>
 #include <deque>
 #include <random>
 #include <string>
@@ -10,6 +12,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/version.h"
+#include "cluster/clock.h"
 #include "cluster/grpc_util.h"
 #include "coordinator/embed_reactor.h"
 #include "coordinator/inference_wire.h"
@@ -18,11 +21,20 @@
 namespace tern {
 namespace {
 
+constexpr char kRetryAfterKey[] = "retry-after-ms";
+
 absl::Status CheckSize(const google::protobuf::Message& request) {
   const size_t bytes = request.ByteSizeLong();
   if (bytes <= kMaxRequestBytes) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("request: found ", bytes, " bytes, want at most ", kMaxRequestBytes));
+}
+
+// A call's deadline by MonotonicNow.
+absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) return absl::InfiniteFuture();
+  return MonotonicNow() + absl::FromChrono(deadline - std::chrono::system_clock::now());
 }
 
 uint64_t DrawSeed() {
@@ -36,7 +48,9 @@ uint64_t DrawSeed() {
 class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateResponse>,
                               public GenerationListener {
  public:
-  GenerateReactor(Engine& engine, std::atomic<int>& open) : engine_(engine), open_(open) {}
+  // `context` is the call's.
+  GenerateReactor(Engine& engine, std::atomic<int>& open, grpc::CallbackServerContext* context)
+      : engine_(engine), open_(open), context_(context) {}
 
   // Hands the request to the engine, or ends the call with its error. `self` keeps the reactor
   // until gRPC is done with it.
@@ -59,6 +73,11 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   // --- From the engine ---
 
   void OnToken(const GeneratedToken& token) override { Push(ToProto(token, with_logprob_)); }
+
+  void OnSampleFinish(FinishReason reason, const std::string& tail,
+                      const GenerationStats& stats) override {
+    Push(ToProto(reason, tail, stats, seed_));
+  }
 
   void OnFinish(FinishReason reason, const std::string& tail, const absl::Status& status,
                 const GenerationStats& stats) override {
@@ -116,7 +135,11 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   }
 
   void MaybeFinish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (status_.has_value()) Finish(ToGrpc(*status_));
+    if (!status_.has_value()) return;
+    if (const auto retry = status_->GetPayload(kRetryAfterPayload); retry.has_value()) {
+      context_->AddTrailingMetadata(kRetryAfterKey, std::string(*retry));
+    }
+    Finish(ToGrpc(*status_));
   }
 
   void SetId(RequestId id) ABSL_LOCKS_EXCLUDED(mu_) {
@@ -142,6 +165,7 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
 
   Engine& engine_;
   std::atomic<int>& open_;
+  grpc::CallbackServerContext* const context_;
   std::shared_ptr<GenerateReactor> self_;
   uint64_t seed_ = 0;
   bool with_logprob_ = false;
@@ -158,13 +182,13 @@ class InferenceService final : public v1::Inference::CallbackService {
   explicit InferenceService(InferenceOptions options) : options_(std::move(options)) {}
 
   grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(
-      grpc::CallbackServerContext*, const v1::GenerateRequest* request) override {
-    return StartRequest(*request);
+      grpc::CallbackServerContext* context, const v1::GenerateRequest* request) override {
+    return StartRequest(*request, context);
   }
 
-  grpc::ServerWriteReactor<v1::GenerateResponse>* Chat(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<v1::GenerateResponse>* Chat(grpc::CallbackServerContext* context,
                                                        const v1::ChatRequest* request) override {
-    return StartRequest(*request);
+    return StartRequest(*request, context);
   }
 
   grpc::ServerUnaryReactor* Embed(grpc::CallbackServerContext*, const v1::EmbedRequest* request,
@@ -194,10 +218,13 @@ class InferenceService final : public v1::Inference::CallbackService {
 
  private:
   template <typename Request>
-  grpc::ServerWriteReactor<v1::GenerateResponse>* StartRequest(const Request& proto) {
+  grpc::ServerWriteReactor<v1::GenerateResponse>* StartRequest(
+      const Request& proto, grpc::CallbackServerContext* context) {
     const int open = ++open_;  // the reactor takes it back
-    auto reactor = std::make_shared<GenerateReactor>(*options_.engine, open_);
-    return GenerateReactor::Start(std::move(reactor), Admit(proto, open));
+    auto reactor = std::make_shared<GenerateReactor>(*options_.engine, open_, context);
+    absl::StatusOr<GenerationRequest> request = Admit(proto, open);
+    if (request.ok()) request->deadline = std::min(request->deadline, DeadlineOf(*context));
+    return GenerateReactor::Start(std::move(reactor), std::move(request));
   }
 
   template <typename Request>

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "cluster/clock.h"
 #include "text/chat_template.h"
 
 namespace tern {
@@ -24,6 +25,17 @@ SamplingParams FromProto(const v1::Sampling& proto, uint64_t fresh_seed) {
   return params;
 }
 
+Priority FromProto(v1::Priority priority) {
+  switch (priority) {
+    case v1::PRIORITY_LOW:
+      return Priority::kLow;
+    case v1::PRIORITY_HIGH:
+      return Priority::kHigh;
+    default:
+      return Priority::kNormal;
+  }
+}
+
 GenerationRequest MakeRequest(std::vector<TokenId> prompt, const v1::Sampling& sampling,
                               const v1::Limits& limits, const Tokenizer& tokenizer,
                               uint64_t fresh_seed) {
@@ -33,6 +45,11 @@ GenerationRequest MakeRequest(std::vector<TokenId> prompt, const v1::Sampling& s
   if (limits.has_max_tokens()) request.max_tokens = limits.max_tokens();
   if (!limits.ignore_eos()) request.stop_tokens = tokenizer.stop_tokens();
   request.stop.assign(limits.stop().begin(), limits.stop().end());
+  if (limits.has_n()) request.samples = limits.n();
+  request.priority = FromProto(limits.priority());
+  if (limits.has_timeout_ms()) {
+    request.deadline = MonotonicNow() + absl::Milliseconds(limits.timeout_ms());
+  }
   return request;
 }
 
@@ -88,6 +105,7 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::ChatRequest& proto,
 
 v1::GenerateResponse ToProto(const GeneratedToken& token, bool with_logprob) {
   v1::GenerateResponse response;
+  response.set_index(token.sample);
   response.set_text(token.text);
   v1::Token& proto = *response.mutable_token();
   proto.set_id(static_cast<uint32_t>(token.sampled.chosen.token));
@@ -103,12 +121,13 @@ v1::GenerateResponse ToProto(const GeneratedToken& token, bool with_logprob) {
 v1::GenerateResponse ToProto(FinishReason reason, const std::string& tail,
                              const GenerationStats& stats, uint64_t seed) {
   v1::GenerateResponse response;
+  response.set_index(stats.sample);
   response.set_text(tail);
   v1::Finish& proto = *response.mutable_finish();
   proto.set_reason(FinishReasonName(reason));
   proto.set_prompt_tokens(stats.prompt_tokens);
   proto.set_generated_tokens(stats.generated_tokens);
-  proto.set_seed(seed);
+  proto.set_seed(seed + stats.sample);
   proto.set_time_to_first_token_seconds(absl::ToDoubleSeconds(stats.time_to_first_token));
   proto.set_total_seconds(absl::ToDoubleSeconds(stats.total));
   return response;

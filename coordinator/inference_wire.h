@@ -30,7 +30,7 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::EmbedRequest& proto,
 // `with_logprob`: whether the request asked for logprobs.
 v1::GenerateResponse ToProto(const GeneratedToken& token, bool with_logprob);
 
-// The last message of a request that did not fail.
+// The last message of a sample of a request that did not fail. `seed` is that of the first sample.
 v1::GenerateResponse ToProto(FinishReason reason, const std::string& tail,
                              const GenerationStats& stats, uint64_t seed);
 

@@ -43,6 +43,10 @@ absl::Status Validate(const GenerationRequest& request, size_t vocab) {
   if (request.max_tokens == 0) {
     return absl::InvalidArgumentError("max_tokens: found 0, want at least 1");
   }
+  if (request.samples == 0 || request.samples > kMaxSamples) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("n: found ", request.samples, ", want 1 to ", kMaxSamples));
+  }
   const absl::Status stop = CheckStop(request);
   return stop.ok() ? Validate(request.sampling) : stop;
 }
@@ -55,6 +59,8 @@ const char* FinishReasonName(FinishReason reason) {
       return "length";
     case FinishReason::kCancelled:
       return "cancelled";
+    case FinishReason::kDeadline:
+      return "deadline";
     case FinishReason::kError:
       return "error";
   }

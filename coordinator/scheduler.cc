@@ -10,166 +10,86 @@
 namespace tern {
 namespace {
 
+// Pipelines that a request may lose, one after the other, before it ends with an error.
+constexpr uint32_t kMostLosses = 3;
+
+constexpr uint32_t kMostStepsPerStage = 4;
+
 template <typename Container, typename Value>
 bool Contains(const Container& container, const Value& value) {
   return std::find(container.begin(), container.end(), value) != container.end();
 }
 
+void CheckConfig(const SchedulerConfig& config) {
+  TERN_CHECK(config.stages > 0 && config.prefill_chunk > 0 && config.max_rows > 0);
+  TERN_CHECK(config.mixed_prefill_rows > 0 && config.max_queue > 0);
+  TERN_CHECK(config.kv_pages > 0 && config.context > 0);
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerConfig& config)
-    : config_(config),
-      decode_steps_(std::max(2u, config.max_in_flight) - 1),
-      pool_(config.kv_pages) {
-  TERN_CHECK(config.max_in_flight > 0 && config.prefill_chunk > 0 && config.max_rows > 0);
-  TERN_CHECK(config.kv_pages > 0 && config.context > 0 && config.max_queue > 0);
+    : config_(config), pool_(config.kv_pages), max_in_flight_(config.stages + 1) {
+  CheckConfig(config);
 }
 
-absl::Status Scheduler::Submit(RequestId id, GenerationRequest request) {
-  TERN_CHECK(id > last_id_ && !request.prompt.empty() && request.max_tokens > 0);
-  last_id_ = id;
-  const uint64_t prompt = request.prompt.size();
-  if (prompt >= config_.context) {
-    return absl::InvalidArgumentError(absl::StrCat("prompt: found ", prompt,
-                                                   " tokens, want at most ", config_.context - 1,
-                                                   ", one less than the context"));
-  }
-  Sequence sequence;
+absl::Status Scheduler::Submit(RequestId id, GenerationRequest request, absl::Time now) {
+  TERN_CHECK(id > last_request_ && !request.prompt.empty() && request.max_tokens > 0);
+  TERN_CHECK(request.samples > 0);
+  last_request_ = id;
+  now_ = std::max(now_, now);
+  TERN_RETURN_IF_ERROR(CheckRequest(request));
+  Sequence first;
+  first.tokens = std::exchange(request.prompt, {});
+  first.prompt = static_cast<uint32_t>(first.tokens.size());
   // The last token of a sequence is never sent down.
-  sequence.most_tokens =
-      static_cast<uint32_t>(std::min<uint64_t>(prompt + request.max_tokens, config_.context) - 1);
-  if (sequence.most_pages() > config_.kv_pages) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("KV cache: the request needs ", sequence.most_pages(), " pages of ",
-                     kKvPageTokens, " tokens, found ", config_.kv_pages));
+  first.most_pages = KvPagesFor(
+      std::min<uint64_t>(uint64_t{first.prompt} + request.max_tokens, config_.context) - 1);
+  first.priority = request.priority;
+  first.since = now_;
+  if (request.deadline != absl::InfiniteFuture()) deadlines_.insert({request.deadline, id});
+  first.request = std::make_shared<const GenerationRequest>(std::move(request));
+  for (uint32_t sample = first.request->samples; sample-- > 1;) {
+    sequences_.emplace(Key{id, sample}, first);
   }
-  if (waiting_.size() >= config_.max_queue) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("queue: found ", waiting_.size(), " requests waiting, the most there may be"));
-  }
-  sequence.request = std::move(request);
-  waiting_.emplace_back(id, std::move(sequence));
+  Enter(*sequences_.emplace(Key{id, 0}, std::move(first)).first, State::kWaiting);
   return absl::OkStatus();
 }
 
-SchedulerActions Scheduler::Cancel(RequestId id, FinishReason reason) {
+SchedulerActions Scheduler::Cancel(RequestId id) {
+  return EndRequest(id, FinishReason::kCancelled);
+}
+
+SchedulerActions Scheduler::Finish(RequestId id, uint32_t sample, FinishReason reason) {
   SchedulerActions actions;
-  const auto waiting = std::find_if(waiting_.begin(), waiting_.end(),
-                                    [&](const auto& entry) { return entry.first == id; });
-  if (waiting != waiting_.end()) {
-    waiting_.erase(waiting);
-    actions.finished.push_back({id, reason});
-  }
-  const auto running = running_.find(id);
-  if (running != running_.end()) {
-    End(running);
-    actions.finished.push_back({id, reason});
+  const auto entry = sequences_.find({id, sample});
+  if (entry == sequences_.end()) return actions;
+  End(entry);
+  actions.finished.push_back({id, sample, reason});
+  return actions;
+}
+
+SchedulerActions Scheduler::EndRequest(RequestId id, FinishReason reason) {
+  SchedulerActions actions;
+  for (auto entry = sequences_.lower_bound({id, 0});
+       entry != sequences_.end() && entry->first.request == id;
+       entry = sequences_.lower_bound({id, 0})) {
+    actions.finished.push_back({id, entry->first.sample, reason});
+    End(entry);
   }
   return actions;
 }
 
 absl::StatusOr<SchedulerActions> Scheduler::OnResult(ResultFrame result) {
   TERN_RETURN_IF_ERROR(Check(result));
+  const InFlight flight = std::move(in_flight_.front());
   in_flight_.pop_front();
+  if (flight.decodes) --decode_steps_;
   SchedulerActions actions;
-  for (SequenceResult& entry : result.results) OnToken(std::move(entry), actions);
-  return actions;
-}
-
-SchedulerActions Scheduler::Poll() {
-  SchedulerActions actions;
-  while (in_flight_.size() < config_.max_in_flight) {
-    std::optional<StepFrame> step = NextStep();
-    if (!step.has_value()) break;
-    actions.steps.push_back(std::move(*step));
+  for (size_t i = 0; i < flight.sampled.size(); ++i) {
+    OnToken(flight.sampled[i], std::move(result.results[i]), actions);
   }
   return actions;
-}
-
-std::optional<StepFrame> Scheduler::NextStep() {
-  StepFrame step;
-  InFlight flight;
-  ReleaseEnded(step);
-  Admit();  // after the release: a stage, too, releases before it reserves
-  AddDecodeRows(step, flight);
-  AddPromptRows(step, flight);
-  if (step.segments.empty() && step.release.empty()) return std::nullopt;
-  step.epoch = config_.epoch;
-  step.step = flight.step = next_step_++;
-  in_flight_.push_back(std::move(flight));
-  return step;
-}
-
-void Scheduler::ReleaseEnded(StepFrame& step) {
-  for (const Release& release : ended_) {
-    step.release.push_back(release.request);
-    pool_.Return(release.pages);
-  }
-  ended_.clear();
-}
-
-void Scheduler::Admit() {
-  while (!waiting_.empty() && waiting_.front().second.most_pages() <= free_pages()) {
-    Sequence& sequence = waiting_.front().second;
-    while (sequence.pages.size() < sequence.most_pages()) sequence.pages.push_back(*pool_.Take());
-    running_.insert(std::move(waiting_.front()));
-    waiting_.pop_front();
-  }
-}
-
-size_t Scheduler::DecodeShare() const {
-  const size_t decoding =
-      static_cast<size_t>(std::count_if(running_.begin(), running_.end(), [](const auto& entry) {
-        return !entry.second.in_prompt();
-      }));
-  return (decoding + decode_steps_ - 1) / decode_steps_;
-}
-
-void Scheduler::AddDecodeRows(StepFrame& step, InFlight& flight) {
-  const auto decoding = std::count_if(in_flight_.begin(), in_flight_.end(),
-                                      [](const InFlight& other) { return other.decodes; });
-  if (decoding >= decode_steps_) return;
-  const size_t rows = std::min({ready_.size(), DecodeShare(), size_t{config_.max_rows}});
-  for (size_t i = 0; i < rows; ++i) {
-    const auto entry = running_.find(ready_.front());
-    ready_.pop_front();
-    AddSegment(*entry, 1, step, flight);
-  }
-  flight.decodes = rows > 0;
-}
-
-void Scheduler::AddPromptRows(StepFrame& step, InFlight& flight) {
-  for (auto& entry : running_) {
-    const Sequence& sequence = entry.second;
-    if (!sequence.in_prompt()) continue;
-    const uint32_t left = static_cast<uint32_t>(sequence.request.prompt.size()) - sequence.sent;
-    const uint32_t rows = std::min({left, config_.prefill_chunk, config_.max_rows - step.rows()});
-    if (rows == 0) return;
-    AddSegment(entry, rows, step, flight);
-  }
-}
-
-void Scheduler::AddSegment(Running::value_type& entry, uint32_t rows, StepFrame& step,
-                           InFlight& flight) {
-  auto& [id, sequence] = entry;
-  const GenerationRequest& request = sequence.request;
-  if (sequence.in_prompt()) {
-    const auto first = request.prompt.begin() + sequence.sent;
-    step.tokens.insert(step.tokens.end(), first, first + rows);
-  } else {
-    step.tokens.push_back(sequence.next);
-  }
-  Segment segment;
-  segment.sequence = id;
-  segment.position = sequence.sent;
-  segment.rows = rows;
-  if (sequence.sent == 0) segment.pages = sequence.pages;
-  segment.sampling = request.sampling;
-  sequence.sent += rows;
-  segment.sample = !sequence.in_prompt();
-  segment.want_logits = segment.sample && request.want_logits;
-  if (segment.sample) flight.sampled.push_back({id, sequence.sent});
-  step.segments.push_back(segment);
 }
 
 absl::Status Scheduler::Check(const ResultFrame& result) const {
@@ -182,46 +102,152 @@ absl::Status Scheduler::Check(const ResultFrame& result) const {
   const bool same =
       std::equal(sampled.begin(), sampled.end(), result.results.begin(), result.results.end(),
                  [](const Sampled& asked, const SequenceResult& found) {
-                   return asked.request == found.sequence && asked.position == found.position;
+                   return asked.id == found.sequence && asked.position == found.position;
                  });
   if (same) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("result of step ", result.step,
                                           ": found other sequences or positions than were sent"));
 }
 
-void Scheduler::OnToken(SequenceResult result, SchedulerActions& actions) {
-  const auto entry = running_.find(result.sequence);
-  if (entry == running_.end()) return;  // cancelled meanwhile
-  const RequestId id = entry->first;
+void Scheduler::OnToken(const Sampled& asked, SequenceResult result, SchedulerActions& actions) {
+  const auto entry = sequences_.find(asked.key);
+  if (entry == sequences_.end()) return;  // it ended meanwhile
+  const auto& [request, sample] = asked.key;
   Sequence& sequence = entry->second;
   const TokenId token = result.sampled.chosen.token;
-  if (Contains(sequence.request.stop_tokens, token)) {
-    actions.finished.push_back({id, FinishReason::kStop});
-    End(entry);
-    return;
+  if (Contains(sequence.request->stop_tokens, token)) {
+    actions.finished.push_back({request, sample, FinishReason::kStop});
+    return End(entry);
   }
-  ++sequence.generated;
-  actions.tokens.push_back({id, std::move(result)});
-  const size_t length = sequence.request.prompt.size() + sequence.generated;
-  if (sequence.generated == sequence.request.max_tokens || length == config_.context) {
-    actions.finished.push_back({id, FinishReason::kLength});
-    End(entry);
-    return;
+  sequence.tokens.push_back(token);
+  actions.tokens.push_back({request, sample, std::move(result)});
+  const size_t length = sequence.tokens.size();
+  if (length - sequence.prompt == sequence.request->max_tokens || length == config_.context) {
+    actions.finished.push_back({request, sample, FinishReason::kLength});
+    return End(entry);
   }
-  sequence.next = token;
-  ready_.push_back(id);
+  Enter(*entry, State::kReady);
 }
 
-// Rows of it may still be in flight: the release follows them through the stages.
-void Scheduler::End(Running::iterator entry) {
-  const auto& [id, sequence] = *entry;
-  if (sequence.sent > 0) {
-    ended_.push_back({id, sequence.pages});
-  } else {
-    pool_.Return(sequence.pages);  // no stage has heard of it
+SchedulerActions Scheduler::Poll(absl::Time now) {
+  now_ = std::max(now_, now);
+  SchedulerActions actions;
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now_) {
+    const RequestId late = deadlines_.begin()->second;
+    for (SchedulerActions::Finished& end : EndRequest(late, FinishReason::kDeadline).finished) {
+      actions.finished.push_back(std::move(end));
+    }
   }
-  ready_.erase(std::remove(ready_.begin(), ready_.end(), id), ready_.end());
-  running_.erase(entry);
+  if (suspended_) return actions;
+  RaisePriorities();
+  while (in_flight_.size() < max_in_flight_) {
+    std::optional<StepFrame> step = NextStep();
+    if (!step.has_value()) break;
+    actions.steps.push_back(std::move(*step));
+  }
+  return actions;
+}
+
+absl::Time Scheduler::next_deadline() const {
+  return deadlines_.empty() ? absl::InfiniteFuture() : deadlines_.begin()->first;
+}
+
+void Scheduler::OnTaken(uint64_t step) {
+  if (step >= next_step_) return;
+  taken_ = std::max(taken_, step);
+  const bool more_could_go = !ready_.empty() || !prompts_.empty();
+  if (taken_ + 1 == next_step_ && in_flight_.size() >= max_in_flight_ && more_could_go) {
+    max_in_flight_ = std::min(max_in_flight_ + 1, kMostStepsPerStage * config_.stages);
+  }
+}
+
+SchedulerActions Scheduler::Suspend() {
+  suspended_ = true;
+  in_flight_.clear();
+  decode_steps_ = 0;
+  std::vector<Sequences::iterator> lost;
+  for (auto entry = sequences_.begin(); entry != sequences_.end(); ++entry) {
+    if (entry->second.id == 0) continue;
+    Unseat(*entry);
+    Enter(*entry, State::kWaiting);
+    if (++entry->second.losses > kMostLosses) lost.push_back(entry);
+  }
+  released_.clear();
+  SchedulerActions actions;
+  for (const Sequences::iterator& entry : lost) {
+    actions.finished.push_back(
+        {entry->first.request, entry->first.sample, FinishReason::kError,
+         absl::UnavailableError(absl::StrCat("the request lost ", kMostLosses + 1, " pipelines"))});
+    End(entry);
+  }
+  return actions;
+}
+
+SchedulerActions Scheduler::Restart(const SchedulerConfig& config) {
+  CheckConfig(config);
+  SchedulerActions actions = Suspend();
+  config_ = config;
+  pool_ = PagePool(config.kv_pages);
+  suspended_ = false;
+  next_step_ = 1;
+  taken_ = 0;
+  queued_long_ = 0;
+  max_in_flight_ = config.stages + 1;
+  for (auto entry = sequences_.begin(); entry != sequences_.end();) {
+    const auto here = entry++;
+    if (here->second.most_pages <= config.kv_pages) continue;
+    actions.finished.push_back({here->first.request, here->first.sample, FinishReason::kError,
+                                absl::ResourceExhaustedError(absl::StrCat(
+                                    "KV cache: the request needs ", here->second.most_pages,
+                                    " pages, found ", config.kv_pages, " in the new plan"))});
+    End(here);
+  }
+  return actions;
+}
+
+Scheduler::Place Scheduler::PlaceOf(const Entry& entry) {
+  return {-static_cast<int>(entry.second.priority), entry.first};
+}
+
+Scheduler::Turn Scheduler::TurnOf(const Entry& entry) {
+  return {-static_cast<int>(entry.second.priority), entry.second.turn};
+}
+
+void Scheduler::Enter(Entry& entry, State state) {
+  Leave(entry);
+  Sequence& sequence = entry.second;
+  sequence.state = state;
+  sequence.since = now_;
+  sequence.turn = ++last_turn_;
+  if (state == State::kWaiting) waiting_.emplace(PlaceOf(entry), &entry);
+  if (state == State::kPrompt) prompts_.emplace(TurnOf(entry), &entry);
+  if (state == State::kReady) ready_.emplace(sequence.turn, &entry);
+}
+
+void Scheduler::Leave(Entry& entry) {
+  const Sequence& sequence = entry.second;
+  if (sequence.state == State::kWaiting) waiting_.erase(PlaceOf(entry));
+  if (sequence.state == State::kPrompt) prompts_.erase(TurnOf(entry));
+  if (sequence.state == State::kReady) ready_.erase(sequence.turn);
+}
+
+// Rows of it may still be in flight: their answers find it gone.
+void Scheduler::End(Sequences::iterator entry) {
+  const Key key = entry->first;
+  const absl::Time deadline = entry->second.request->deadline;
+  Leave(*entry);
+  if (entry->second.id != 0) Unseat(*entry);
+  sequences_.erase(entry);
+  if (key.sample == 0) AdmitSamples(key.request);
+  const auto other = sequences_.lower_bound({key.request, 0});
+  if (other != sequences_.end() && other->first.request == key.request) return;
+  deadlines_.erase({deadline, key.request});
+  if (last_end_ != absl::InfinitePast()) {
+    const absl::Duration passed = now_ - last_end_;
+    between_ends_ =
+        between_ends_ == absl::ZeroDuration() ? passed : between_ends_ * 0.9 + passed * 0.1;
+  }
+  last_end_ = now_;
 }
 
 }  // namespace tern

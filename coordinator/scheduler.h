@@ -2,27 +2,55 @@
 // Decides which rows of which sequences run in which step. A pure state machine: events in, actions
 // out; no clock, no lock, no socket. Tests drive it by text files (tests/coordinator/testdata).
 //
-// Policy: first come, first served. A request is admitted when KV pages for its prompt and every
-// token it may generate are free on all stages (they are the same number on each), so a stage never
-// runs out. Steps pass every stage in order, so pages are free again as soon as a step that
-// releases them is on its way; such a step may have no rows.
+// Sequences. A request is one sequence, or `samples` of them with the same prompt. The first is
+// admitted by itself; the others follow when its prompt has gone down, whose pages they share.
 //
-// Up to `max_in_flight` steps travel the pipeline at once. A stage reads all its weights for a step
-// of one row as for a step of many, so the sequences that generate are spread over just as many
-// steps as there are stages, an even share each; the one step more that may be in flight is for
-// prompts. A step takes its share of the decode rows that are ready, longest ready first, then
-// fills up with chunks of prompts, oldest request first, up to `max_rows` rows.
+// Admission. By priority, then first come, first served: nobody overtakes within a priority. Who
+// waits longer than `patience` rises by one priority, so nobody waits for ever. A sequence is
+// admitted when pages for all its tokens so far are there, and one more for every running sequence
+// that may still grow: else they would soon drive each other out. It begins behind the longest
+// chain of cached pages that holds its first tokens (page_pool.h), but for its last token.
+//
+// Growth. A running sequence takes a page whenever it has filled its last. If none is left, the
+// sequence of the lowest priority, the youngest of those, gives up its pages and waits again in its
+// old place; what it had is computed anew later, to the same bits, as the sampler depends on
+// nothing but seed and position. Sequences whose token is on its way are spared. A request of a
+// higher priority takes pages from running ones of lower priority in the same way.
+//
+// Pages given up can be named for another sequence at once, even while rows that use them are in
+// flight: steps pass every stage in order. For the same reason a full page can be shared as soon as
+// a step with the last of its rows is built. Stages only have to forget the table: that is the
+// `release` of the next step.
+//
+// Steps. A stage reads all its weights for a step of one row as for a step of many, so sequences
+// that generate are spread over as many steps as there are stages, an even share each, longest
+// ready first. Prompts fill up the steps, in chunks, with some room kept for them: by priority,
+// then in turn, so that a long one does not hold up a short one. While sequences generate, a step
+// takes no more than `mixed_prefill_rows` rows of prompts, and a step of prompts alone goes out
+// only where the pipeline has a stage without work: those who read along must not feel the prompts
+// of others. When nobody generates, one step more than there are stages is in flight, or more: if
+// the first stage has taken all steps off its queue (OnTaken) and more could go, one more may, up
+// to four a stage; if two or more keep waiting there, one less.
+//
+// Loss. A pipeline may go and another come (Suspend, Restart): what ran waits again in its old
+// place and is computed anew. A request that has lost its pipeline four times ends with an error:
+// it may itself be what kills them.
 #ifndef TERN_COORDINATOR_SCHEDULER_H_
 #define TERN_COORDINATOR_SCHEDULER_H_
 
+#include <compare>
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "cluster/frame.h"
 #include "coordinator/page_pool.h"
 #include "coordinator/request.h"
@@ -31,12 +59,15 @@ namespace tern {
 
 struct SchedulerConfig {
   uint64_t epoch = 0;
-  uint32_t max_in_flight = 2;   // steps: stages + 1
-  uint32_t prefill_chunk = 64;  // most prompt rows of one sequence in a step
-  uint32_t max_rows = 256;      // of a step
-  uint64_t kv_pages = 0;        // on every stage
-  uint32_t context = 0;         // most tokens of a sequence
-  uint32_t max_queue = 1024;    // requests waiting for admission
+  uint32_t stages = 1;
+  uint32_t prefill_chunk = 64;       // most prompt rows of one sequence in a step
+  uint32_t max_rows = 256;           // of a step
+  uint32_t mixed_prefill_rows = 32;  // most prompt rows of a step while sequences generate
+  uint64_t kv_pages = 0;             // on every stage
+  uint32_t context = 0;              // most tokens of a sequence
+  uint32_t max_queue = 1024;         // sequences waiting
+  bool prefix_cache = true;
+  absl::Duration patience = absl::Seconds(10);
 };
 
 // What the engine has to do. Steps first, in order.
@@ -44,93 +75,180 @@ struct SchedulerActions {
   std::vector<StepFrame> steps;
   struct Token {
     RequestId request = 0;
+    uint32_t sample = 0;
     SequenceResult result;
   };
   std::vector<Token> tokens;  // to deliver, in order; a stop token is not among them
   struct Finished {
     RequestId request = 0;
+    uint32_t sample = 0;
     FinishReason reason = FinishReason::kStop;
+    absl::Status status = {};  // of kError
   };
-  std::vector<Finished> finished;
+  std::vector<Finished> finished;  // each sample of a request once
 };
 
+// Times are those of one monotonic clock and never go back.
 class Scheduler {
  public:
   // REQUIRES that no number of `config` but the epoch is 0.
   explicit Scheduler(const SchedulerConfig& config);
 
   // Queues a request. INVALID_ARGUMENT if the prompt leaves no room for a token in the context
-  // (found, allowed); RESOURCE_EXHAUSTED if it needs more pages than there are, or the queue is
-  // full. Steps may follow from the next Poll. REQUIRES that ids ascend, a prompt and max_tokens of
-  // at least 1.
-  absl::Status Submit(RequestId id, GenerationRequest request);
+  // (found, allowed); RESOURCE_EXHAUSTED if a sequence needs more pages than there are, or the
+  // queue is full: then with a payload that says when to try again (kRetryAfterPayload). Steps may
+  // follow from the next Poll. REQUIRES that ids ascend, and a valid request (request.h).
+  absl::Status Submit(RequestId id, GenerationRequest request, absl::Time now);
 
-  // Ends a request; its pages are released with the next step that passes the stages. Nothing
-  // happens if it is unknown (it may have just finished). Gives kCancelled, or `reason`.
-  SchedulerActions Cancel(RequestId id, FinishReason reason = FinishReason::kCancelled);
+  // Ends a request; its pages are free at once. Nothing happens if it is unknown (it may have just
+  // finished).
+  SchedulerActions Cancel(RequestId id);
+  // Ends one sample of it with `reason`.
+  SchedulerActions Finish(RequestId id, uint32_t sample, FinishReason reason);
 
   // The last stage's answer to a step. INTERNAL, with nothing changed, if it answers a step that is
   // not the oldest in flight or other sequences than the step sampled.
   absl::StatusOr<SchedulerActions> OnResult(ResultFrame result);
 
-  // The steps that can go out now.
-  SchedulerActions Poll();
+  // The first stage took a step off its queue, and all before. Steps never sent are ignored.
+  void OnTaken(uint64_t step);
+
+  // Ends requests whose deadline has passed. Then, the steps that can go out now.
+  SchedulerActions Poll(absl::Time now);
+  // When the next deadline passes.
+  absl::Time next_deadline() const;
+
+  // The pipeline is gone: what ran waits, and nothing goes out until Restart.
+  SchedulerActions Suspend();
+  // Goes on over another pipeline. Requests that do not fit it end with RESOURCE_EXHAUSTED.
+  SchedulerActions Restart(const SchedulerConfig& config);
 
   size_t running() const { return running_.size(); }
-  size_t waiting() const { return waiting_.size(); }
+  size_t waiting() const { return sequences_.size() - running_.size(); }
   size_t in_flight() const { return in_flight_.size(); }
-  // Not promised to a sequence, and not held by one that ended.
-  uint64_t free_pages() const { return pool_.available(); }
+  uint32_t max_in_flight() const { return max_in_flight_; }
+  const PagePool& pool() const { return pool_; }
+
+  // Since the beginning.
+  struct Counters {
+    uint64_t admitted_tokens = 0;  // that sequences began with
+    uint64_t shared_tokens = 0;    // of those, found in cached pages
+    uint64_t preemptions = 0;
+  };
+  const Counters& counters() const { return counters_; }
 
  private:
-  struct Sequence {
-    GenerationRequest request;
-    uint32_t most_tokens = 0;     // that the stages will hold
-    std::vector<uint32_t> pages;  // for them, once admitted
-    uint32_t sent = 0;            // rows sent down the pipeline
-    uint32_t generated = 0;       // tokens received
-    TokenId next = 0;             // sampled, not yet sent; meaningful while in ready_
-
-    uint64_t most_pages() const { return KvPagesFor(most_tokens); }
-    bool in_prompt() const { return sent < request.prompt.size(); }
+  struct Key {
+    RequestId request = 0;
+    uint32_t sample = 0;
+    auto operator<=>(const Key&) const = default;
   };
+  enum class State : uint8_t {
+    kHeld,      // until the prompt of sample 0 has gone down
+    kWaiting,   // in waiting_
+    kPrompt,    // in prompts_: has rows to send of what it began with
+    kReady,     // in ready_: has a token to send
+    kSampling,  // its next token is on its way
+  };
+  struct Sequence {
+    std::shared_ptr<const GenerationRequest> request;  // its prompt is in `tokens`
+    std::vector<TokenId> tokens;                       // the prompt, then what was generated
+    uint32_t prompt = 0;                               // tokens
+    uint64_t most_pages = 0;                           // that it will ever hold
+    State state = State::kHeld;
+    Priority priority = Priority::kNormal;  // raised while it waits
+    absl::Time since;                       // when it got there, or into its state
+    uint64_t turn = 0;                      // place in prompts_ or ready_
+    uint32_t losses = 0;                    // pipelines that went while it ran
+
+    // While it runs.
+    SequenceId id = 0;            // on the stages; another each time it is admitted
+    uint32_t start = 0;           // tokens that it was admitted with
+    uint32_t sent = 0;            // rows on the stages or on their way there
+    std::vector<uint32_t> pages;  // its table
+    uint32_t named = 0;           // pages that the stages have been told
+    uint32_t indexed = 0;         // pages that are full and in the index
+    PagePool::ChainId chain = PagePool::kNoChain;  // of the last of those
+
+    bool generates() const { return id != 0 && sent >= start; }
+    bool may_grow() const { return pages.size() < most_pages; }
+  };
+  using Sequences = std::map<Key, Sequence>;
+  using Entry = Sequences::value_type;
+  using Place = std::pair<int, Key>;      // higher priority first, then older first
+  using Turn = std::pair<int, uint64_t>;  // higher priority first, then who waited longest
   // A token that a step will bring back.
   struct Sampled {
-    RequestId request = 0;
+    Key key;
+    SequenceId id = 0;
     uint32_t position = 0;  // of the token in its sequence
   };
   struct InFlight {
     uint64_t step = 0;
-    bool decodes = false;          // has decode rows
+    bool decodes = false;          // has rows of sequences that generate
     std::vector<Sampled> sampled;  // in the order of the segments
   };
-  struct Release {
-    RequestId request = 0;
-    std::vector<uint32_t> pages;
-  };
-  using Running = std::map<RequestId, Sequence>;
 
+  // --- scheduler.cc ---
+  static Place PlaceOf(const Entry& entry);
+  static Turn TurnOf(const Entry& entry);
+  void Enter(Entry& entry, State state);
+  void Leave(Entry& entry);
+  void End(Sequences::iterator entry);
+  SchedulerActions EndRequest(RequestId id, FinishReason reason);
+  absl::Status Check(const ResultFrame& result) const;
+  void OnToken(const Sampled& asked, SequenceResult result, SchedulerActions& actions);
+
+  // --- scheduler_admission.cc ---
+  absl::Status CheckRequest(const GenerationRequest& request) const;
+  absl::Status QueueFull() const;
+  void AdmitAll();
+  bool Admit(Entry& entry);
+  void AdmitSamples(RequestId id);
+  bool Grow(Entry& entry);
+  Entry* Victim() const;
+  void Preempt(Entry& entry);
+  void Unseat(Entry& entry);
+  void RaisePriorities();
+
+  // --- scheduler_steps.cc ---
   std::optional<StepFrame> NextStep();
-  void ReleaseEnded(StepFrame& step);
-  void Admit();
   void AddDecodeRows(StepFrame& step, InFlight& flight);
   void AddPromptRows(StepFrame& step, InFlight& flight);
-  void AddSegment(Running::value_type& entry, uint32_t rows, StepFrame& step, InFlight& flight);
-  size_t DecodeShare() const;
-  absl::Status Check(const ResultFrame& result) const;
-  void OnToken(SequenceResult result, SchedulerActions& actions);
-  void End(Running::iterator entry);
+  uint32_t PromptBudget(const StepFrame& step, const InFlight& flight) const;
+  void AddSegment(Entry& entry, uint32_t rows, StepFrame& step, InFlight& flight);
+  void IndexFullPages(Sequence& sequence);
+  void AdaptDown();
 
-  const SchedulerConfig config_;
-  const uint32_t decode_steps_;  // most steps in flight with decode rows
-  uint64_t next_step_ = 1;
+  SchedulerConfig config_;
   PagePool pool_;
-  RequestId last_id_ = 0;
-  std::deque<std::pair<RequestId, Sequence>> waiting_;
-  Running running_;              // admitted and not ended, oldest first
-  std::deque<RequestId> ready_;  // of running_: those with a token to send, longest ready first
+  bool suspended_ = false;
+  absl::Time now_ = absl::InfinitePast();
+  RequestId last_request_ = 0;
+  SequenceId last_sequence_ = 0;
+  uint64_t last_turn_ = 0;
+
+  // Every sequence that has not ended; those below point into it.
+  Sequences sequences_;
+  std::map<Place, Entry*> waiting_;
+  std::map<Place, Entry*> running_;   // admitted
+  std::map<Turn, Entry*> prompts_;    // of running_
+  std::map<uint64_t, Entry*> ready_;  // of running_, longest ready first
+  size_t generating_ = 0;             // of running_: those whose prompt has gone down
+  size_t growing_ = 0;                // of running_: those that may want another page
+  std::vector<SequenceId> released_;  // that no step has released yet
+  std::set<std::pair<absl::Time, RequestId>> deadlines_;
+  absl::Time raise_due_ = absl::InfinitePast();
+  absl::Time last_end_ = absl::InfinitePast();
+  absl::Duration between_ends_ = absl::ZeroDuration();  // of requests, lately; 0: unknown
+
   std::deque<InFlight> in_flight_;
-  std::vector<Release> ended_;  // whose pages no step has released yet
+  uint32_t decode_steps_ = 0;  // of those, with rows of sequences that generate
+  uint64_t next_step_ = 1;
+  uint64_t taken_ = 0;          // the last step that the first stage took; 0: it does not say
+  uint32_t max_in_flight_ = 0;  // steps
+  uint32_t queued_long_ = 0;    // steps in a row that found two or more queued before them
+  Counters counters_;
 };
 
 }  // namespace tern

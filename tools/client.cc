@@ -3,8 +3,10 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cluster/grpc_util.h"
@@ -24,6 +26,9 @@ void FillRequest(const GenerationFlags& flags, v1::Sampling* sampling, v1::Limit
   limits->set_max_tokens(flags.max_tokens);
   limits->set_ignore_eos(flags.ignore_eos);
   for (const std::string& stop : flags.stop) limits->add_stop(stop);
+  limits->set_n(flags.samples);
+  if (flags.priority == "low") limits->set_priority(v1::PRIORITY_LOW);
+  if (flags.priority == "high") limits->set_priority(v1::PRIORITY_HIGH);
 }
 
 GenerationSummary ToSummary(const v1::Finish& finish) {
@@ -35,16 +40,31 @@ GenerationSummary ToSummary(const v1::Finish& finish) {
           .total = absl::Seconds(finish.total_seconds())};
 }
 
+// Adds the end of one sample of several.
+void Add(const GenerationSummary& sample, GenerationSummary& all) {
+  const uint32_t generated = all.generated_tokens;
+  const uint64_t seed = generated == 0 ? sample.seed : std::min(all.seed, sample.seed);
+  all = sample;
+  all.generated_tokens += generated;
+  all.seed = seed;
+}
+
+// One sample is streamed; of several, each is told as a whole.
 absl::StatusOr<GenerationSummary> ReadAll(grpc::ClientReader<v1::GenerateResponse>& reader,
-                                          const TextCallback& on_text) {
+                                          uint32_t samples, const TextCallback& on_text) {
   GenerationSummary summary;
+  std::vector<std::string> texts(samples);
   v1::GenerateResponse response;
   while (reader.Read(&response)) {
-    if (!response.text().empty()) on_text(response.text());
-    if (response.has_finish()) summary = ToSummary(response.finish());
+    if (response.has_finish()) Add(ToSummary(response.finish()), summary);
+    if (samples == 1 && !response.text().empty()) on_text(response.text());
+    if (samples > 1 && response.index() < samples) texts[response.index()] += response.text();
   }
   const grpc::Status status = reader.Finish();
   if (!status.ok()) return FromGrpc(status);
+  for (uint32_t i = 0; i < samples && samples > 1; ++i) {
+    on_text(absl::StrCat("\n--- seed ", summary.seed + i, "\n", texts[i], "\n"));
+  }
   return summary;
 }
 
@@ -94,7 +114,7 @@ absl::StatusOr<GenerationSummary> Client::Generate(const std::string& prompt,
   request.set_prompt(prompt);
   FillRequest(flags, request.mutable_sampling(), request.mutable_limits());
   grpc::ClientContext context;
-  return ReadAll(*state_->inference->Generate(&context, request), on_text);
+  return ReadAll(*state_->inference->Generate(&context, request), flags.samples, on_text);
 }
 
 absl::StatusOr<GenerationSummary> Client::Chat(const std::vector<ChatMessage>& messages,
@@ -108,7 +128,7 @@ absl::StatusOr<GenerationSummary> Client::Chat(const std::vector<ChatMessage>& m
   }
   FillRequest(flags, request.mutable_sampling(), request.mutable_limits());
   grpc::ClientContext context;
-  return ReadAll(*state_->inference->Chat(&context, request), on_text);
+  return ReadAll(*state_->inference->Chat(&context, request), flags.samples, on_text);
 }
 
 }  // namespace tern

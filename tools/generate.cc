@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // `tern generate`: streams the continuation of a prompt from a cluster.
 #include <cstdio>
+#include <iterator>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/status_macros.h"
@@ -51,6 +53,16 @@ void AddGenerate(CLI::App& app, absl::Status& status) {
                       "Seconds to wait until the cluster is ready; 0 fails at once");
   command->add_flag("--echo", flags->echo, "Print the prompt before its continuation");
   AddGenerationFlags(*command, flags->generation);
+  command
+      ->add_option("--samples", flags->generation.samples,
+                   "So many continuations, printed one after the other at the end; sample i has "
+                   "the seed of the first, plus i")
+      ->capture_default_str();
+  command
+      ->add_option("--priority", flags->generation.priority,
+                   "Who goes first of those that wait: low, normal or high")
+      ->check(CLI::IsMember(std::set<std::string>(std::begin(kPriorities), std::end(kPriorities))))
+      ->capture_default_str();
   command->callback([flags, &status] { status = Generate(*flags); });
 }
 

@@ -21,7 +21,11 @@ struct GenerationFlags {
   uint32_t max_tokens = 128;
   std::vector<std::string> stop;
   bool ignore_eos = false;
+  uint32_t samples = 1;
+  std::string priority = "normal";  // of kPriorities
 };
+
+inline constexpr const char* kPriorities[] = {"low", "normal", "high"};
 
 void AddGenerationFlags(CLI::App& command, GenerationFlags& flags);
 

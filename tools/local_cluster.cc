@@ -130,10 +130,11 @@ absl::Status LocalCluster::Start(const LocalClusterOptions& options) {
   }
   SchedulerConfig config;
   config.epoch = kEpoch;
-  config.max_in_flight = options.stages + 1;
+  config.stages = options.stages;
   config.prefill_chunk = options.prefill_chunk;
   config.max_rows = options.max_rows;
   config.max_queue = options.max_queue;
+  config.prefix_cache = options.prefix_cache;
   config.kv_pages = KvPages(config_, options);
   config.context = config_.context;
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<FrameSender> first,

@@ -32,6 +32,7 @@ struct LocalClusterOptions {
   uint32_t prefill_chunk = 64;
   uint32_t max_rows = 256;
   uint32_t max_queue = 1024;
+  bool prefix_cache = true;
   uint64_t memory_bytes = 0;            // that weights and KV cache may take; 0: not checked
   std::function<void(float)> progress;  // of loading, in [0, 1]; may be empty
 };

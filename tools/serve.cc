@@ -25,6 +25,7 @@ struct ServeFlags {
   CoordinatorOptions options;
   std::string kv = "f16";
   std::string port_file;
+  double recovery_seconds = absl::ToDoubleSeconds(CoordinatorOptions().recovery_timeout);
 };
 
 // The file appears complete, or not at all; a pipe that is there already is written to.
@@ -45,6 +46,7 @@ absl::Status Serve(const ServeFlags& flags) {
   StopSignals signals;
   CoordinatorOptions options = flags.options;
   options.kv_type = flags.kv == "f32" ? KvType::kF32 : KvType::kF16;
+  options.recovery_timeout = absl::Seconds(flags.recovery_seconds);
   ProgressBar bar("hashing the model");
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Coordinator> coordinator,
                         Coordinator::Create(options, [&](float share) { bar.Update(share); }));
@@ -87,6 +89,12 @@ void AddServe(CLI::App& app, absl::Status& status) {
   command
       ->add_option("--prefill-chunk", options.prefill_chunk,
                    "Most prompt rows of one sequence in a step")
+      ->capture_default_str();
+  command
+      ->add_option("--recovery-timeout", flags->recovery_seconds,
+                   "Seconds that requests wait for another pipeline when theirs is lost; 0: they "
+                   "end at once")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_flag("--insecure", options.insecure,
                     "Allow an address off loopback, without encryption or authentication");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <latch>
 #include <limits>
 #include <map>
 #include <memory>
@@ -14,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/clock.h"
 #include "formats/gguf.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -55,8 +57,14 @@ class EngineTest : public ::testing::Test {
         Tokenizer::Create(ReadVocabulary(**file).value());
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
     tokenizer_ = *std::move(tokenizer);
+    MakeEngine(absl::ZeroDuration());
+  }
+
+  void MakeEngine(absl::Duration recovery_timeout) {
+    engine_.reset();
     engine_ = std::make_unique<Engine>(
-        *tokenizer_, [this](absl::Status status) { pipeline_errors_.push_back(status); });
+        *tokenizer_, [this](absl::Status status) { pipeline_errors_.push_back(status); },
+        recovery_timeout);
   }
 
   // From now on every step is answered at once.
@@ -69,6 +77,15 @@ class EngineTest : public ::testing::Test {
   // From now on steps go nowhere.
   void StartSilent(const SchedulerConfig& config = Config()) {
     engine_->StartPipeline(config, std::make_unique<FunctionSender>([](Frame) {}));
+  }
+
+  // From now on steps are answered as long as the script lasts.
+  void StartScripted(const SchedulerConfig& config, std::function<void()> on_end) {
+    engine_->StartPipeline(
+        config, std::make_unique<FunctionSender>([this, on_end = std::move(on_end)](Frame frame) {
+          if (script_.empty()) return on_end();
+          engine_->OnFrame(Answer(std::get<StepFrame>(std::move(frame))));
+        }));
   }
 
   // The next tokens of the script, which all sequences share.
@@ -228,6 +245,8 @@ TEST_F(EngineTest, RequestsThatCannotRunEndWithTheReason) {
       [&](R& request) { request.prompt = {vocab}; },
       [](R& request) { request.prompt.assign(256, 1); },
       [](R& request) { request.max_tokens = 0; },
+      [](R& request) { request.samples = 0; },
+      [](R& request) { request.samples = 65; },
       [](R& request) { request.sampling.top_p = std::numeric_limits<float>::quiet_NaN(); },
       [](R& request) { request.stop = {""}; },
       [](R& request) { request.stop = {std::string(257, 'x')}; },
@@ -269,6 +288,100 @@ TEST_F(EngineTest, ALostPipelineEndsEveryRequestOnce) {
   config.epoch = kEpoch + 1;
   Start(config);
   EXPECT_EQ(Generate(Request(2)).reason, FinishReason::kLength) << "the next plan serves";
+}
+
+TEST_F(EngineTest, RequestsGoOnOverTheNextPipeline) {
+  MakeEngine(absl::InfiniteDuration());
+  Script("abc");
+  // Lost when there are three tokens and the step for the fourth is on its way.
+  std::latch lost(1);
+  StartScripted(Config(), [&] {
+    engine_->LosePipeline(absl::UnavailableError("b left"));
+    lost.count_down();
+  });
+  const auto recorder = std::make_shared<Recorder>();
+  engine_->Submit(Request(6), recorder);
+  lost.wait();
+  const auto late = std::make_shared<Recorder>();
+  const RequestId cancelled = engine_->Submit(Request(6), late);
+  engine_->Cancel(cancelled);
+  EXPECT_EQ(late->Wait().reason, FinishReason::kCancelled) << "while there is no pipeline";
+  EXPECT_EQ(recorder->Now().finished, 0);
+  EXPECT_EQ(recorder->Now().tokens.size(), 3);
+
+  uint32_t first_rows = 0;
+  SchedulerConfig next = Config();
+  next.epoch = kEpoch + 1;
+  engine_->StartPipeline(next, std::make_unique<FunctionSender>([&](Frame frame) {
+                           auto& step = std::get<StepFrame>(frame);
+                           if (first_rows == 0) {
+                             first_rows = step.rows();
+                             Script("def");
+                           }
+                           engine_->OnFrame(Answer(std::move(step)));
+                         }));
+  const Outcome outcome = recorder->Wait();
+  EXPECT_EQ(outcome.text, "abcdef");
+  EXPECT_EQ(outcome.reason, FinishReason::kLength);
+  EXPECT_EQ(outcome.stats.generated_tokens, 6);
+  EXPECT_TRUE(Idle());
+  EXPECT_EQ(first_rows, 6) << "the prompt and what had been generated";
+  EXPECT_EQ(recorder->Now().finished, 1);
+  EXPECT_EQ(engine_->stats().recoveries, 1);
+}
+
+TEST_F(EngineTest, IfNoPipelineComesInTimeRequestsEnd) {
+  MakeEngine(absl::Milliseconds(1));
+  StartSilent();
+  const auto recorder = std::make_shared<Recorder>();
+  engine_->Submit(Request(), recorder);
+  engine_->LosePipeline(absl::UnavailableError("worker b left"));
+  EXPECT_EQ(recorder->Wait().status, absl::UnavailableError("worker b left"));
+  EXPECT_EQ(Generate(Request()).status.message(), "worker b left") << "new ones, too";
+  EXPECT_TRUE(Idle());
+}
+
+TEST_F(EngineTest, ADeadlineEndsARequest) {
+  StartSilent();
+  GenerationRequest request = Request();
+  request.deadline = MonotonicNow() + absl::Milliseconds(1);
+  const Outcome outcome = Generate(std::move(request));
+  EXPECT_EQ(outcome.reason, FinishReason::kDeadline);
+  EXPECT_EQ(outcome.status.code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+// Several samples, of which two end by a stop text.
+TEST_F(EngineTest, SamplesEndOneByOne) {
+  class Listener final : public GenerationListener {
+   public:
+    void OnToken(const GeneratedToken& token) override { texts[token.sample] += token.text; }
+    void OnSampleFinish(FinishReason reason, const std::string& tail,
+                        const GenerationStats& stats) override {
+      texts[stats.sample] += tail;
+      ends.emplace_back(stats.sample, reason);
+    }
+    void OnFinish(FinishReason reason, const std::string& tail, const absl::Status& status,
+                  const GenerationStats& stats) override {
+      EXPECT_TRUE(status.ok()) << status;
+      OnSampleFinish(reason, tail, stats);
+    }
+    std::string texts[3];
+    std::vector<std::pair<uint32_t, FinishReason>> ends;
+  };
+  Start();
+  GenerationRequest request = Request(3);
+  request.samples = 3;
+  request.stop = {"."};
+  // The first alone, then three together: b c d, and . f . of which the first and the last end.
+  Script("abcd.f.h");
+  const auto listener = std::make_shared<Listener>();
+  engine_->Submit(std::move(request), listener);
+  EXPECT_TRUE(Idle());
+  EXPECT_THAT(listener->texts, ElementsAre("ab", "cfh", "d"));
+  // The first had all its tokens with the last, which is noticed later.
+  using Ends = std::vector<std::pair<uint32_t, FinishReason>>;
+  EXPECT_EQ(listener->ends,
+            (Ends{{2, FinishReason::kStop}, {0, FinishReason::kStop}, {1, FinishReason::kLength}}));
 }
 
 TEST_F(EngineTest, AFrameThatCannotBeOursStopsThePipeline) {

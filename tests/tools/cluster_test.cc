@@ -55,8 +55,10 @@ class ClusterTest : public ::testing::Test {
     return {kTern, "serve", "--model", model_, "--listen", listen};
   }
 
-  void Serve() {
-    serve_ = std::make_unique<Process>(ServeCommand("127.0.0.1:0"));
+  void Serve(const std::vector<std::string>& options = {}) {
+    std::vector<std::string> command = ServeCommand("127.0.0.1:0");
+    command.insert(command.end(), options.begin(), options.end());
+    serve_ = std::make_unique<Process>(command);
     address_ = serve_->WaitForLine("listening on ");
     address_ = address_.substr(0, address_.find(';'));
     client_ = std::make_unique<InferenceClient>(address_);
@@ -69,8 +71,8 @@ class ClusterTest : public ::testing::Test {
     return *workers_.back();
   }
 
-  void ServeWithWorkers() {
-    Serve();
+  void ServeWithWorkers(const std::vector<std::string>& options = {}) {
+    Serve(options);
     AddWorker("alpha");
     AddWorker("beta");
     ASSERT_TRUE(client_->WaitUntilServing()) << serve_->text();
@@ -124,8 +126,29 @@ TEST_F(ClusterTest, PlansOverWhatItsWorkersMeasured) {
   EXPECT_THAT(plan.text(), HasSubstr("beta"));
 }
 
-TEST_F(ClusterTest, AWorkerThatIsKilledEndsItsRequestsWithItsName) {
+// A spare takes its place, and the client sees a pause, then what it would have seen.
+TEST_F(ClusterTest, AWorkerThatIsKilledCostsTimeButNoToken) {
   ServeWithWorkers();
+  AddWorker("gamma");
+  serve_->WaitForLine("worker gamma joined");
+  v1::GenerateRequest request = RequestFor("Once", 300);
+  request.mutable_sampling()->set_temperature(1);
+  request.mutable_sampling()->set_seed(5);
+  request.mutable_sampling()->set_repetition_penalty(1.1f);
+  const Generated generated = client_->Generate(request, [&](size_t tokens) {
+    if (tokens == 1) workers_[1]->Signal(SIGKILL);
+  });
+  ASSERT_TRUE(generated.status.ok()) << generated.status.error_message();
+  EXPECT_THAT(generated.tokens, SizeIs(300));
+  EXPECT_EQ(workers_[1]->Wait(), kKilled);
+  serve_->WaitForLine("(epoch 2)");
+  const Generated again = client_->Generate(request);
+  EXPECT_EQ(generated.tokens, again.tokens);
+  EXPECT_EQ(generated.text, again.text);
+}
+
+TEST_F(ClusterTest, AWorkerThatIsKilledEndsItsRequestsWithItsName) {
+  ServeWithWorkers({"--recovery-timeout", "0"});
   const Generated generated = GenerateWhile([&] { workers_[1]->Signal(SIGKILL); });
   EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(generated.status.error_message(), HasSubstr("worker beta"));
@@ -137,7 +160,7 @@ TEST_F(ClusterTest, AWorkerThatIsKilledEndsItsRequestsWithItsName) {
 }
 
 TEST_F(ClusterTest, AWorkerThatStopsAnsweringIsLostAndMayComeBack) {
-  ServeWithWorkers();
+  ServeWithWorkers({"--recovery-timeout", "0.1"});
   const Generated generated = GenerateWhile([&] { workers_[1]->Signal(SIGSTOP); });
   EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(generated.status.error_message(), HasSubstr("worker beta"));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The first promise (docs/architecture.md): the same bits, whatever the number of workers, the cut
-// of the layers, threads, prefill chunks, batches and kernels. One axis at a time against one
-// reference, then some at once.
+// of the layers, threads, prefill chunks, batches, cached prefixes and kernels. One axis at a time
+// against one reference, then some at once.
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -104,6 +104,7 @@ class InvarianceTest : public ::testing::TestWithParam<std::string> {
     LocalClusterOptions options;
     options.isa = "portable";
     options.kv_tokens = 1024;  // all requests at once
+    options.prefix_cache = false;
     return options;
   }
 
@@ -205,6 +206,18 @@ TEST_P(InvarianceTest, Batches) {
   }
 }
 
+// Two requests have the same prompt of several pages. Together, the second may come too early to
+// share them; one after the other it does.
+TEST_P(InvarianceTest, PrefixCache) {
+  for (const bool together : {true, false}) {
+    SCOPED_TRACE(::testing::Message() << "together: " << together);
+    LocalClusterOptions options = OneOfAll();
+    options.stages = 2;
+    options.prefix_cache = true;
+    ExpectSame({.cluster = options, .together = together});
+  }
+}
+
 TEST_P(InvarianceTest, Kernels) {
   for (const std::string& name : KernelNames()) {
     SCOPED_TRACE(name);
@@ -225,6 +238,7 @@ TEST_P(InvarianceTest, SeveralAtOnce) {
       options.prefill_chunk = 5;
       options.max_rows = 9;
       options.kv_tokens = 0;  // some have to wait
+      options.prefix_cache = true;
       ExpectSame({.cluster = options});
     }
   }

@@ -155,6 +155,72 @@ TEST(LocalClusterTest, ManyRequestsShareTheCache) {
   ExpectNothingHeld(*cluster);
 }
 
+GenerationRequest SampledRequest(const LocalCluster& cluster, const std::string& prompt,
+                                 uint64_t seed) {
+  GenerationRequest request;
+  request.prompt = cluster.tokenizer().Encode(prompt);
+  request.max_tokens = 150;
+  request.sampling = {.temperature = 1, .repetition_penalty = 1.2f, .seed = seed};
+  return request;
+}
+
+std::vector<TokenId> TokensOf(LocalCluster& cluster, GenerationRequest request) {
+  const auto recorder = std::make_shared<Recorder>();
+  cluster.engine().Submit(std::move(request), recorder);
+  return recorder->Wait().tokens;
+}
+
+// They want several times the pages there are: what they are made to give up is computed anew, to
+// the same tokens.
+TEST(LocalClusterTest, PreemptedRequestsGoOnWhereTheyWere) {
+  const std::unique_ptr<LocalCluster> alone = Open(1), cluster = Open(2, 256);
+  std::vector<std::shared_ptr<Recorder>> recorders;
+  const auto request = [&](uint64_t i) {
+    return SampledRequest(*cluster, "Once upon a time " + std::string(5 * i, 'x'), i);
+  };
+  for (uint64_t i = 0; i < 5; ++i) {
+    recorders.push_back(std::make_shared<Recorder>());
+    cluster->engine().Submit(request(i), recorders.back());
+  }
+  for (uint64_t i = 0; i < 5; ++i) {
+    const Outcome outcome = recorders[i]->Wait();
+    EXPECT_TRUE(outcome.status.ok()) << outcome.status;
+    EXPECT_EQ(outcome.tokens, TokensOf(*alone, request(i))) << "request " << i;
+  }
+  EXPECT_TRUE(cluster->engine().WaitIdle(absl::InfiniteDuration()));
+  EXPECT_GT(cluster->engine().stats().preemptions, 0);
+  ExpectNothingHeld(*cluster);
+}
+
+TEST(LocalClusterTest, SamplesAreTheRequestsOfTheirSeeds) {
+  class Listener final : public GenerationListener {
+   public:
+    void OnToken(const GeneratedToken& token) override {
+      tokens[token.sample].push_back(token.sampled.chosen.token);
+    }
+    void OnFinish(FinishReason, const std::string&, const absl::Status& status,
+                  const GenerationStats&) override {
+      EXPECT_TRUE(status.ok()) << status;
+    }
+    std::vector<TokenId> tokens[3];
+  };
+  const std::unique_ptr<LocalCluster> alone = Open(1), cluster = Open(2, 1000);
+  const auto listener = std::make_shared<Listener>();
+  const std::string prompt = "Once upon a time there were many who said the same thing";
+  GenerationRequest request = SampledRequest(*cluster, prompt, 7);
+  const size_t prompt_tokens = request.prompt.size();
+  ASSERT_GT(prompt_tokens, kKvPageTokens);
+  request.samples = 3;
+  cluster->engine().Submit(std::move(request), listener);
+  EXPECT_TRUE(cluster->engine().WaitIdle(absl::InfiniteDuration()));
+  for (uint32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(listener->tokens[i], TokensOf(*alone, SampledRequest(*cluster, prompt, 7 + i)));
+  }
+  EXPECT_EQ(cluster->engine().stats().admitted_tokens, 3 * prompt_tokens);
+  EXPECT_EQ(cluster->engine().stats().shared_tokens,
+            2 * ((prompt_tokens - 1) / kKvPageTokens * kKvPageTokens));
+}
+
 TEST(LocalClusterTest, RefusesOptionsThatDoNotFitTheModel) {
   const auto code = [](const LocalClusterOptions& options) {
     return LocalCluster::Open(TinyModelPath(), options).status().code();

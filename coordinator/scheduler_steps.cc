@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// What a step is made of (scheduler.h).
+#include <algorithm>
+#include <span>
+
+#include "coordinator/scheduler.h"
+
+namespace tern {
+namespace {
+
+// So many steps in a row have to find a queue before them for one less to be in flight.
+constexpr uint32_t kQueuedLong = 16;
+
+}  // namespace
+
+std::optional<StepFrame> Scheduler::NextStep() {
+  StepFrame step;
+  InFlight flight;
+  AdmitAll();
+  AddDecodeRows(step, flight);
+  AddPromptRows(step, flight);
+  // Whoever gave up its pages has no rows in this step, whose rows may be the next in those pages.
+  step.release = std::exchange(released_, {});
+  if (step.segments.empty() && step.release.empty()) return std::nullopt;
+  step.epoch = config_.epoch;
+  step.step = flight.step = next_step_++;
+  in_flight_.push_back(std::move(flight));
+  if (in_flight_.back().decodes) ++decode_steps_;
+  AdaptDown();
+  return step;
+}
+
+void Scheduler::AddDecodeRows(StepFrame& step, InFlight& flight) {
+  if (decode_steps_ >= config_.stages) return;
+  const size_t share = (generating_ + config_.stages - 1) / config_.stages;
+  const uint32_t for_prompts =
+      prompts_.empty() ? 0 : std::min(config_.mixed_prefill_rows, config_.max_rows / 2);
+  const size_t rows = std::min<size_t>(share, config_.max_rows - for_prompts);
+  // By turn, as the search for a page may take others out of ready_.
+  uint64_t turn = 0;
+  while (step.segments.size() < rows) {
+    const auto next = ready_.upper_bound(turn);
+    if (next == ready_.end()) break;
+    turn = next->first;
+    Entry& entry = *next->second;
+    if (Grow(entry)) AddSegment(entry, 1, step, flight);
+  }
+  flight.decodes = !step.segments.empty();
+}
+
+void Scheduler::AddPromptRows(StepFrame& step, InFlight& flight) {
+  uint32_t budget = PromptBudget(step, flight);
+  const uint64_t last_turn = last_turn_;
+  for (auto next = prompts_.begin(); next != prompts_.end() && budget > 0;) {
+    Entry& entry = *next->second;
+    ++next;
+    if (entry.second.turn > last_turn) continue;  // it has its rows of this step
+    const auto left = static_cast<uint32_t>(entry.second.tokens.size()) - entry.second.sent;
+    const uint32_t rows = std::min({left, config_.prefill_chunk, budget});
+    AddSegment(entry, rows, step, flight);
+    budget -= rows;
+  }
+}
+
+// Most rows of prompts that `step` may take.
+uint32_t Scheduler::PromptBudget(const StepFrame& step, const InFlight& flight) const {
+  const uint32_t room = config_.max_rows - step.rows();
+  if (generating_ == 0) return room;
+  if (!flight.decodes && in_flight_.size() >= config_.stages) return 0;
+  return std::min(room, config_.mixed_prefill_rows);
+}
+
+void Scheduler::AddSegment(Entry& entry, uint32_t rows, StepFrame& step, InFlight& flight) {
+  auto& [key, sequence] = entry;
+  const GenerationRequest& request = *sequence.request;
+  const bool generated = sequence.generates();
+  const auto first = sequence.tokens.begin() + sequence.sent;
+  step.tokens.insert(step.tokens.end(), first, first + rows);
+  Segment& segment = step.segments.emplace_back();
+  segment.sequence = sequence.id;
+  segment.position = sequence.sent;
+  segment.rows = rows;
+  sequence.sent += rows;
+  const auto pages = static_cast<uint32_t>(KvPagesFor(sequence.sent));
+  segment.pages.assign(sequence.pages.begin() + sequence.named, sequence.pages.begin() + pages);
+  sequence.named = pages;
+  segment.sampling = request.sampling;
+  segment.sampling.seed += key.sample;
+  segment.sample = sequence.sent == sequence.tokens.size();
+  segment.want_logits = segment.sample && request.want_logits;
+  IndexFullPages(sequence);
+  if (segment.sample) flight.sampled.push_back({key, sequence.id, sequence.sent});
+  Enter(entry, segment.sample ? State::kSampling : State::kPrompt);
+  if (generated || !sequence.generates()) return;
+  ++generating_;
+  if (key.sample == 0) AdmitSamples(key.request);
+}
+
+void Scheduler::IndexFullPages(Sequence& sequence) {
+  if (!config_.prefix_cache) return;
+  const std::span<const TokenId> tokens = sequence.tokens;
+  for (; (sequence.indexed + 1) * kKvPageTokens <= sequence.sent; ++sequence.indexed) {
+    sequence.chain = pool_.Index(sequence.pages[sequence.indexed], sequence.chain,
+                                 tokens.subspan(sequence.indexed * kKvPageTokens, kKvPageTokens));
+  }
+}
+
+void Scheduler::AdaptDown() {
+  const bool queued = taken_ > 0 && next_step_ - 1 - taken_ > 2;  // besides the one just built
+  queued_long_ = queued ? queued_long_ + 1 : 0;
+  if (queued_long_ < kQueuedLong || max_in_flight_ <= config_.stages + 1) return;
+  --max_in_flight_;
+  queued_long_ = 0;
+}
+
+}  // namespace tern
