@@ -79,8 +79,8 @@ struct AttentionArgs {
   const void* const* values;  // [kAttentionBlockPages] of [kAttentionPageTokens, padded_dim]
   // [positions]: what each attends to, maybe nothing. Neither begins nor ends descend.
   const AttentionRange* ranges;
-  AttentionSums sums;  // of positions * heads rows; the block is merged into them
-  float* scratch;      // [AttentionScratchFloats]
+  AttentionSums sums;               // of positions * heads rows; the block is merged into them
+  float* scratch;                   // [AttentionScratchFloats]
   const void* next_keys = nullptr;  // of the page that is read after this block, to prefetch it
 };
 
