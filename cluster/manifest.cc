@@ -55,15 +55,25 @@ bool SameTensor(const TensorInfo& a, const TensorInfo& b) {
 }
 
 absl::StatusOr<ModelManifest> BuildManifest(const ModelConfig& config, const TensorSource& source,
-                                            const std::function<void(float)>& progress) {
+                                            const std::function<void(float)>& progress,
+                                            const TensorDigests& digests, ThreadPool* pool) {
   ModelManifest manifest{.config = config, .tensors = {}, .digest = ""};
-  const std::vector<TensorSpec> specs = StageTensorSpecs(config, {0, config.layers});
-  for (size_t done = 0; done < specs.size(); ++done) {
-    TERN_ASSIGN_OR_RETURN(const TensorView view, source.Find(specs[done].name));
-    TERN_RETURN_IF_ERROR(CheckTensor(config, specs[done], view.info));
-    manifest.tensors.push_back({.info = view.info, .sha256 = Sha256Hex(view.data)});
-    if (progress) progress(static_cast<float>(done + 1) / static_cast<float>(specs.size()));
+  std::vector<TensorInfo> infos;
+  uint64_t all_bytes = 0;
+  for (const TensorSpec& spec : StageTensorSpecs(config, {0, config.layers})) {
+    TERN_ASSIGN_OR_RETURN(const TensorView view, source.Find(spec.name));
+    TERN_RETURN_IF_ERROR(CheckTensor(config, spec, view.info));
+    manifest.tensors.push_back({.info = view.info, .sha256 = ""});
+    infos.push_back(view.info);
+    all_bytes += view.data.size();
   }
+  const auto report = [&](uint64_t bytes) {
+    if (progress) progress(static_cast<float>(bytes) / static_cast<float>(all_bytes));
+    return absl::OkStatus();
+  };
+  TERN_ASSIGN_OR_RETURN(const std::vector<std::string> hashed,
+                        digests.Of(source, infos, pool, report));
+  for (size_t i = 0; i < hashed.size(); ++i) manifest.tensors[i].sha256 = hashed[i];
   manifest.digest = ManifestDigest(config, manifest.tensors);
   return manifest;
 }

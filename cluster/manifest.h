@@ -8,16 +8,22 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/thread_pool.h"
 #include "cluster/messages.h"
 #include "formats/tensor.h"
+#include "model/tensor_digests.h"
 #include "model/transformer.h"
 
 namespace tern {
 
-// Reads and hashes every tensor of the model. `progress`, if set, is called with the share done, in
-// [0, 1]. Errors of the source; DATA_LOSS for a tensor that CheckTensor refuses.
+// Finds the digest of every tensor of the model: as `digests` remembers it, else by hashing with
+// the threads of `pool`, if there is one. `progress`, if set, is called with the share of what must
+// be hashed that is done, in [0, 1]. Errors of the source; DATA_LOSS for a tensor that CheckTensor
+// refuses.
 absl::StatusOr<ModelManifest> BuildManifest(const ModelConfig& config, const TensorSource& source,
-                                            const std::function<void(float)>& progress = {});
+                                            const std::function<void(float)>& progress = {},
+                                            const TensorDigests& digests = {},
+                                            ThreadPool* pool = nullptr);
 
 // SHA-256 over the fields of `config` and the tensors' names and digests (docs/protocol.md,
 // Digests): the manifest's name.

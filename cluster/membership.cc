@@ -133,7 +133,16 @@ void Membership::Hear(Member& member, const StageReady& message) {
     return;
   }
   member.state = StageState::kReady;
-  Say("worker ", member.info.name, " is ready (fetched ", message.bytes_fetched, " bytes)");
+  const std::string peers =
+      message.bytes_from_peers == 0
+          ? ""
+          : absl::StrCat(", ", message.bytes_from_peers, " of them from other workers");
+  Say("worker ", member.info.name, " is ready (fetched ", message.bytes_fetched, " bytes", peers,
+      ")");
+  for (const PipelineStage& stage : pipeline_.stages) {
+    if (stage.worker != member.id) continue;
+    fan_out_.Hold(stage.address, StageTensors(manifest_, stage.layers));
+  }
   if (!AllStages(StageState::kReady)) return;
   phase_ = Phase::kCommitting;
   for (const PipelineStage& stage : pipeline_.stages) {
@@ -206,6 +215,7 @@ void Membership::Lose(WorkerId worker, const std::string& reason) {
   if (found == members_.end()) return;  // refused before, or expelled
   const std::string name = found->second.info.name;
   const bool in_pipeline = found->second.state != StageState::kNone;
+  fan_out_.Forget(found->second.info.data_address);
   members_.erase(found);
   retry_at_ = absl::InfinitePast();
   const std::string lost = absl::StrCat("worker ", name, " was lost: ", reason);
@@ -311,15 +321,29 @@ void Membership::Prepare(const Plan& plan, const std::vector<const Member*>& wor
   }
   phase_ = Phase::kPreparing;
   Emit(PipelinePlanned{pipeline_});
-  for (size_t i = 0; i < pipeline_.stages.size(); ++i) {
+  std::vector<PrepareStage> orders = StageOrders();
+  for (size_t i = 0; i < orders.size(); ++i) {
     Member& member = members_.at(pipeline_.stages[i].worker);
     member.state = StageState::kLoading;
     member.moved = now_;
     member.quarters_noted = 0;
     member.steps_done = 0;
     member.steps_queued = 0;
-    Send(member.id, StageOrder(i));
+    Send(member.id, std::move(orders[i]));
   }
+}
+
+std::vector<PrepareStage> Membership::StageOrders() const {
+  std::vector<PrepareStage> orders;
+  std::vector<std::string> addresses;
+  for (size_t i = 0; i < pipeline_.stages.size(); ++i) {
+    orders.push_back(StageOrder(i));
+    addresses.push_back(pipeline_.stages[i].address);
+  }
+  std::vector<std::vector<TensorRef>*> tensors;
+  for (PrepareStage& order : orders) tensors.push_back(&order.tensors);
+  fan_out_.FillPeers(addresses, tensors);
+  return orders;
 }
 
 PrepareStage Membership::StageOrder(size_t stage) const {

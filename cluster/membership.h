@@ -22,6 +22,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "cluster/fan_out.h"
 #include "cluster/messages.h"
 #include "partition/plan.h"
 
@@ -174,6 +175,7 @@ class Membership {
   absl::StatusOr<Plan> PlanOver(const std::vector<const Member*>& workers) const;
   void Prepare(const Plan& plan, const std::vector<const Member*>& workers);
   PrepareStage StageOrder(size_t stage) const;
+  std::vector<PrepareStage> StageOrders() const;
 
   void Emit(MembershipAction action) { actions_.push_back(std::move(action)); }
   void Send(WorkerId worker, CoordinatorMessage message);
@@ -187,6 +189,7 @@ class Membership {
   std::vector<MembershipAction> actions_;  // of the Step at work
   std::map<WorkerId, Member> members_;     // in order of their streams
   Phase phase_ = Phase::kIdle;
+  FanOut fan_out_;
   Pipeline pipeline_;  // its epoch is the last one begun; no stages while idle
   absl::Time retry_at_ = absl::InfinitePast();
   uint32_t failures_in_row_ = 0;

@@ -26,7 +26,13 @@ inline constexpr uint32_t kProtocolVersion = 4;
 struct TensorRef {
   TensorInfo info;
   std::string sha256;
+  // In a PrepareStage: data addresses of workers that hold it or will, those to be asked first
+  // first.
+  std::vector<std::string> peers = {};
 };
+
+// Most peers of a tensor.
+inline constexpr size_t kMaxPeers = 3;
 
 // A model without its bytes.
 struct ModelManifest {
@@ -53,7 +59,7 @@ struct RegisterWorker {
 struct LoadProgress {
   uint64_t epoch = 0;
   float share = 0;     // [0, 1]
-  std::string source;  // "local file", "cache" or "coordinator": where the last tensor came from
+  std::string source;  // where the last tensor came from: "local file", "cache", "a peer" ...
 };
 
 // Weights loaded, KV cache allocated.
@@ -61,7 +67,8 @@ struct StageReady {
   uint64_t epoch = 0;
   std::string model_digest;
   std::string rope_digest;
-  uint64_t bytes_fetched = 0;  // over the network, for this plan
+  uint64_t bytes_fetched = 0;     // over the network, for this plan
+  uint64_t bytes_from_peers = 0;  // of those
 };
 
 struct StageCommitted {

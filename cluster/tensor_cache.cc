@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -15,9 +16,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/file_notes.h"
+#include "base/human_bytes.h"
 #include "base/log.h"
+#include "base/mapped_file.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
+#include "cluster/cache_lease.h"
+#include "model/content_id.h"
 
 namespace tern {
 namespace {
@@ -124,29 +130,77 @@ class PartFile {
   std::optional<Sha256> hash_{std::in_place};  // optional: to begin anew
 };
 
-// Fetches what `part` lacks of `tensor`; returns whether the digest is right.
-absl::StatusOr<bool> Complete(PartFile& part, const TensorRef& tensor, const TensorFetch& fetch) {
+// Fetches from one source what `part` lacks of `tensor`. DATA_LOSS, with nothing left in `part`, if
+// the whole is wrong then.
+absl::Status Complete(PartFile& part, const TensorRef& tensor, const std::string& source,
+                      const TensorFetch& fetch) {
   const uint64_t wanted = tensor.info.bytes;
+  absl::Status status;
   if (part.bytes() < wanted) {
-    TERN_RETURN_IF_ERROR(
-        fetch(tensor.sha256, part.bytes(), [&](std::span<const uint8_t> piece) -> absl::Status {
+    status = fetch(
+        source, tensor.sha256, part.bytes(), [&](std::span<const uint8_t> piece) -> absl::Status {
           if (piece.size() > wanted - part.bytes()) {
             return absl::DataLossError(absl::StrCat(
                 "tensor ", tensor.info.name, ": found more bytes than the ", wanted, " wanted"));
           }
           return part.Append(piece);
-        }));
+        });
   }
-  if (part.bytes() < wanted) {
+  if (status.ok() && part.bytes() < wanted) {
     return absl::UnavailableError(absl::StrCat("tensor ", tensor.info.name, ": found ",
                                                part.bytes(), " bytes, want ", wanted));
   }
-  return part.FinishHash() == tensor.sha256;
+  if (status.ok() && part.FinishHash() == tensor.sha256) return absl::OkStatus();
+  if (!status.ok() && !absl::IsDataLoss(status)) return status;
+  TERN_RETURN_IF_ERROR(part.Restart());
+  return absl::DataLossError(absl::StrCat(
+      "tensor ", tensor.info.name, ": the fetched bytes do not have the digest ", tensor.sha256));
+}
+
+// As Complete, but once more from the beginning if it may be what was there before that is wrong.
+absl::Status CompleteOrRestart(PartFile& part, const TensorRef& tensor, const std::string& source,
+                               const TensorFetch& fetch, uint64_t& fetched) {
+  const auto counting = [&](const std::string& from, const std::string& sha256, uint64_t offset,
+                            const ByteSink& sink) {
+    return fetch(from, sha256, offset, [&](std::span<const uint8_t> piece) {
+      fetched += piece.size();
+      return sink(piece);
+    });
+  };
+  const bool resumed = part.bytes() > 0;
+  const absl::Status status = Complete(part, tensor, source, counting);
+  if (!absl::IsDataLoss(status) || !resumed) return status;
+  return Complete(part, tensor, source, counting);
+}
+
+struct CachedTensor {
+  std::filesystem::path path;
+  std::filesystem::file_time_type used;
+  uint64_t bytes = 0;
+};
+
+// What is there, with the time of its last use, which is that of the note of its digest.
+std::vector<CachedTensor> TensorsIn(const std::string& directory, const FileNotes& notes) {
+  std::vector<CachedTensor> tensors;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    std::error_code gone;  // another process may remove it meanwhile
+    const uint64_t bytes = entry.file_size(gone);
+    const auto written = entry.last_write_time(gone);
+    const std::optional<std::string> state = FileState(entry.path().string());
+    if (gone || !state) continue;
+    tensors.push_back({entry.path(), notes.LastUse(*state).value_or(written), bytes});
+  }
+  std::sort(tensors.begin(), tensors.end(),
+            [](const CachedTensor& a, const CachedTensor& b) { return a.used < b.used; });
+  return tensors;
 }
 
 }  // namespace
 
-absl::StatusOr<TensorCache> TensorCache::Open(const std::string& directory) {
+absl::StatusOr<TensorCache> TensorCache::Open(const std::string& cache_directory) {
+  TensorCache cache(cache_directory);
+  const std::string& directory = cache.directory_;
   std::error_code error;
   const bool created = std::filesystem::create_directories(directory, error);
   if (!error && created) {
@@ -159,7 +213,7 @@ absl::StatusOr<TensorCache> TensorCache::Open(const std::string& directory) {
     return absl::FailedPreconditionError(
         absl::StrCat(directory, ": cannot be the tensor cache: ", error.message()));
   }
-  return TensorCache(directory);
+  return cache;
 }
 
 std::string TensorCache::PathOf(const TensorRef& tensor) const {
@@ -167,36 +221,56 @@ std::string TensorCache::PathOf(const TensorRef& tensor) const {
   return absl::StrCat(directory_, "/", tensor.sha256);
 }
 
-absl::StatusOr<std::unique_ptr<MappedFile>> TensorCache::Lookup(const TensorRef& tensor) const {
+absl::StatusOr<TensorView> TensorCache::Lookup(const TensorRef& tensor) const {
   const std::string path = PathOf(tensor);
-  TERN_ASSIGN_OR_RETURN(std::unique_ptr<MappedFile> file, MappedFile::Open(path));
-  if (file->bytes().size() == tensor.info.bytes && Sha256Hex(file->bytes()) == tensor.sha256) {
-    return file;
+  TERN_ASSIGN_OR_RETURN(const std::shared_ptr<MappedFile> file, MappedFile::Open(path));
+  if (file->bytes().size() == tensor.info.bytes &&
+      ContentId(path, cache_directory_) == tensor.sha256) {
+    return TensorView{.info = tensor.info, .data = file->bytes(), .owner = file, .is_mapped = true};
   }
   LogWarning(path, ": damaged (tensor ", tensor.info.name, "); removed");
   unlink(path.c_str());
   return absl::NotFoundError(absl::StrCat(path, ": damaged"));
 }
 
-absl::StatusOr<uint64_t> TensorCache::Store(const TensorRef& tensor,
-                                            const TensorFetch& fetch) const {
-  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<PartFile> part, PartFile::Open(PathOf(tensor)));
+absl::Status TensorCache::Store(const TensorRef& tensor, const TensorFetch& fetch,
+                                FetchedBytes& fetched) const {
+  const std::string path = PathOf(tensor);
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<PartFile> part, PartFile::Open(path));
   TERN_RETURN_IF_ERROR(part->ReadBack(tensor.info.bytes));
-  const uint64_t resumed_at = part->bytes();
-  TERN_ASSIGN_OR_RETURN(bool right, Complete(*part, tensor, fetch));
-  uint64_t fetched = part->bytes() - resumed_at;
-  if (!right && resumed_at > 0) {  // what was there before may be to blame
-    TERN_RETURN_IF_ERROR(part->Restart());
-    TERN_ASSIGN_OR_RETURN(right, Complete(*part, tensor, fetch));
-    fetched += part->bytes();
+  absl::Status status;
+  for (const std::string& peer : tensor.peers) {
+    status = CompleteOrRestart(*part, tensor, peer, fetch, fetched.from_peers);
+    if (status.ok() || absl::IsCancelled(status)) break;
+    LogInfo("tensor ", tensor.info.name, ": not from ", peer, ": ", status.message());
   }
-  if (!right) {
-    TERN_RETURN_IF_ERROR(part->Restart());
-    return absl::DataLossError(absl::StrCat(
-        "tensor ", tensor.info.name, ": the fetched bytes do not have the digest ", tensor.sha256));
+  if (tensor.peers.empty() || (!status.ok() && !absl::IsCancelled(status))) {
+    status = CompleteOrRestart(*part, tensor, "", fetch, fetched.from_coordinator);
   }
-  TERN_RETURN_IF_ERROR(part->Publish(PathOf(tensor)));
-  return fetched;
+  TERN_RETURN_IF_ERROR(status);
+  TERN_RETURN_IF_ERROR(part->Publish(path));
+  KeepContentId(path, cache_directory_, tensor.sha256);
+  return absl::OkStatus();
+}
+
+void TensorCache::Trim(uint64_t limit_bytes) const {
+  const FileNotes notes = DigestNotes(cache_directory_);
+  const std::vector<CachedTensor> tensors = TensorsIn(directory_, notes);
+  uint64_t total = 0;
+  for (const CachedTensor& tensor : tensors) total += tensor.bytes;
+  if (total <= limit_bytes) return;
+  const absl::flat_hash_set<std::string> in_use = CacheLease::NamesInUse(cache_directory_);
+  for (const CachedTensor& tensor : tensors) {
+    if (total <= limit_bytes) return;
+    if (in_use.contains(tensor.path.stem().string())) continue;  // also as a part
+    const std::optional<std::string> state = FileState(tensor.path.string());
+    if (state) notes.Remove(*state);
+    unlink(tensor.path.c_str());
+    total -= tensor.bytes;
+  }
+  if (total <= limit_bytes) return;
+  LogWarning(directory_, ": ", HumanBytes(total), " are in use, more than the limit of ",
+             HumanBytes(limit_bytes));
 }
 
 }  // namespace tern

@@ -56,6 +56,7 @@ void Fill(const StageReady& from, v1::WorkerMessage& to) {
   proto.set_model_digest(from.model_digest);
   proto.set_rope_digest(from.rope_digest);
   proto.set_bytes_fetched(from.bytes_fetched);
+  proto.set_bytes_from_peers(from.bytes_from_peers);
 }
 
 void Fill(const StageCommitted& from, v1::WorkerMessage& to) {
@@ -139,8 +140,10 @@ absl::StatusOr<WorkerMessage> Parse(const v1::StageReady& proto) {
   TERN_RETURN_IF_ERROR(CheckEpoch(proto.epoch()));
   TERN_RETURN_IF_ERROR(CheckSha256("model_digest", proto.model_digest()));
   TERN_RETURN_IF_ERROR(CheckSha256("rope_digest", proto.rope_digest()));
-  return StageReady{proto.epoch(), proto.model_digest(), proto.rope_digest(),
-                    proto.bytes_fetched()};
+  TERN_RETURN_IF_ERROR(
+      CheckRange("bytes_from_peers", proto.bytes_from_peers(), 0, proto.bytes_fetched()));
+  return StageReady{proto.epoch(), proto.model_digest(), proto.rope_digest(), proto.bytes_fetched(),
+                    proto.bytes_from_peers()};
 }
 
 absl::StatusOr<WorkerMessage> Parse(const v1::StageCommitted& proto) {
@@ -170,6 +173,7 @@ void Fill(const TensorRef& from, v1::TensorRef& to) {
   for (const uint64_t extent : from.info.shape) to.add_shape(extent);
   to.set_bytes(from.info.bytes);
   to.set_sha256(from.sha256);
+  for (const std::string& peer : from.peers) to.add_peers(peer);
 }
 
 // The tensors must be just those that the layers need, in order; types within what the
@@ -195,7 +199,14 @@ absl::StatusOr<std::vector<TensorRef>> ParseTensors(const v1::PrepareStage& prot
           "tensor ", i, ": not ", wanted[i].name, " as the layers and the configuration want it"));
     }
     TERN_RETURN_IF_ERROR(CheckSha256("sha256", tensor.sha256()));
-    tensors.push_back({.info = std::move(found), .sha256 = tensor.sha256()});
+    TERN_RETURN_IF_ERROR(
+        CheckRange("peers", static_cast<uint64_t>(tensor.peers_size()), 0, kMaxPeers));
+    for (const std::string& peer : tensor.peers()) {
+      TERN_RETURN_IF_ERROR(CheckPeerAddress("peers", peer));
+    }
+    tensors.push_back({.info = std::move(found),
+                       .sha256 = tensor.sha256(),
+                       .peers = {tensor.peers().begin(), tensor.peers().end()}});
   }
   return tensors;
 }

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "coordinator/cluster_service.h"
 
-#include <algorithm>
 #include <deque>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "base/log.h"
 #include "base/mutex.h"
 #include "cluster/grpc_util.h"
 #include "cluster/wire.h"
@@ -17,8 +14,6 @@
 
 namespace tern {
 namespace {
-
-constexpr size_t kChunkBytes = 1 << 20;
 
 // One worker's stream. Every Start* and Finish is called under mu_, and none after Finish; gRPC's
 // callbacks never run inside them. Keeps itself until gRPC is done with it.
@@ -88,57 +83,13 @@ class JoinReactor final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mu_);  // Finish has been or will be called
 };
 
-// Sends a tensor piece by piece. Deletes itself when gRPC is done with it.
-class FetchReactor final : public grpc::ServerWriteReactor<v1::TensorChunk> {
- public:
-  explicit FetchReactor(std::span<const uint8_t> rest) : rest_(rest) { SendNext(); }
-  explicit FetchReactor(const absl::Status& refusal) { Finish(ToGrpc(refusal)); }
-
-  void OnWriteDone(bool ok) override {
-    if (ok) {
-      SendNext();
-    } else {
-      Finish(grpc::Status::CANCELLED);
-    }
-  }
-
-  void OnDone() override { delete this; }
-
- private:
-  void SendNext() {
-    if (rest_.empty()) return Finish(grpc::Status::OK);
-    const std::span<const uint8_t> piece = rest_.first(std::min(kChunkBytes, rest_.size()));
-    rest_ = rest_.subspan(piece.size());
-    chunk_.set_data(piece.data(), piece.size());
-    StartWrite(&chunk_);
-  }
-
-  std::span<const uint8_t> rest_;
-  v1::TensorChunk chunk_;
-};
-
 class ClusterService final : public v1::Cluster::CallbackService {
  public:
-  ClusterService(Controller& controller, const ModelManifest& manifest, const TensorSource& source)
-      : controller_(controller) {
-    for (const TensorRef& tensor : manifest.tensors) {
-      const absl::StatusOr<TensorView> view = source.Find(tensor.info.name);
-      TERN_CHECK(view.ok());  // the manifest was made from this source
-      tensors_[tensor.sha256] = view->data;
-    }
-  }
+  explicit ClusterService(Controller& controller) : controller_(controller) {}
 
   grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* Join(
       grpc::CallbackServerContext*) override {
     return JoinReactor::Start(controller_);
-  }
-
-  grpc::ServerWriteReactor<v1::TensorChunk>* FetchTensor(
-      grpc::CallbackServerContext*, const v1::FetchTensorRequest* request) override {
-    const absl::StatusOr<std::span<const uint8_t>> rest = RestOf(*request);
-    return (rest.ok() ? std::make_unique<FetchReactor>(*rest)
-                      : std::make_unique<FetchReactor>(rest.status()))
-        .release();
   }
 
   grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* context,
@@ -153,28 +104,13 @@ class ClusterService final : public v1::Cluster::CallbackService {
   }
 
  private:
-  absl::StatusOr<std::span<const uint8_t>> RestOf(const v1::FetchTensorRequest& request) const {
-    const auto found = tensors_.find(request.sha256());
-    if (found == tensors_.end()) {
-      return absl::NotFoundError("no tensor of the served model has this digest");
-    }
-    if (request.offset() > found->second.size()) {
-      return absl::InvalidArgumentError(absl::StrCat("offset: found ", request.offset(),
-                                                     ", want at most ", found->second.size()));
-    }
-    return found->second.subspan(request.offset());
-  }
-
   Controller& controller_;
-  absl::flat_hash_map<std::string, std::span<const uint8_t>> tensors_;  // by digest
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeClusterService(Controller& controller,
-                                                  const ModelManifest& manifest,
-                                                  const TensorSource& source) {
-  return std::make_unique<ClusterService>(controller, manifest, source);
+std::unique_ptr<grpc::Service> MakeClusterService(Controller& controller) {
+  return std::make_unique<ClusterService>(controller);
 }
 
 }  // namespace tern

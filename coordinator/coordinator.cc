@@ -12,20 +12,26 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "base/cache_directory.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "base/thread_pool.h"
+#include "base/topology.h"
 #include "base/version.h"
 #include "cluster/address.h"
 #include "cluster/grpc_transport.h"
 #include "cluster/grpc_util.h"
 #include "cluster/manifest.h"
+#include "cluster/weights_service.h"
 #include "coordinator/cluster_service.h"
 #include "coordinator/controller.h"
 #include "coordinator/engine.h"
 #include "coordinator/inference_service.h"
 #include "model/model_file.h"
+#include "model/tensor_digests.h"
 #include "model/transformer.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -60,11 +66,13 @@ class Coordinator::Impl {
       ABSL_LOCKS_EXCLUDED(mu_);
   bool Drain(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
   const Address& address() const { return address_; }
+  uint64_t weight_bytes_sent() const { return weights_.bytes_sent(); }
 
   ~Impl();
 
  private:
   absl::Status StartServer(const Address& listen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<TensorView> FindByDigest(const std::string& sha256) const;
   ControllerOptions ControllerSetup(const CoordinatorOptions& options);
   void OnPipeline(const std::optional<Pipeline>& pipeline) ABSL_LOCKS_EXCLUDED(mu_);
   // Tells the health service: of the whole, and of the service that needs a pipeline.
@@ -75,9 +83,11 @@ class Coordinator::Impl {
   std::unique_ptr<Tokenizer> tokenizer_;
   absl::StatusOr<ChatFormat> chat_format_;
   ModelManifest manifest_;
+  absl::flat_hash_map<std::string, std::string> names_by_digest_;  // of its tensors
   Address address_;
   std::atomic<bool> draining_{false};
   GrpcFrameReceiver receiver_;
+  WeightsService weights_{[this](const std::string& sha256) { return FindByDigest(sha256); }};
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<grpc::Service> cluster_service_;
@@ -90,6 +100,7 @@ class Coordinator::Impl {
 
 absl::Status Coordinator::Impl::OpenModel(const CoordinatorOptions& options,
                                           const std::function<void(float)>& progress) {
+  const TensorDigests known_digests(options.model_path, DefaultCacheDirectory());
   TERN_ASSIGN_OR_RETURN(file_, ModelFile::Open(options.model_path));
   const ModelConfig& config = file_->config();
   TERN_ASSIGN_OR_RETURN(const Vocabulary vocabulary, file_->ReadVocabulary());
@@ -105,8 +116,21 @@ absl::Status Coordinator::Impl::OpenModel(const CoordinatorOptions& options,
                                             " tokens, want at most ", config.vocab,
                                             ", the rows of the embedding"));
   }
-  TERN_ASSIGN_OR_RETURN(manifest_, BuildManifest(config, file_->tensors(), progress));
+  TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ThreadPool> pool,
+                        ThreadPool::Create({.threads = topology.cores.size(), .cpus = {}}));
+  TERN_ASSIGN_OR_RETURN(
+      manifest_, BuildManifest(config, file_->tensors(), progress, known_digests, pool.get()));
+  for (const TensorRef& tensor : manifest_.tensors) {
+    names_by_digest_[tensor.sha256] = tensor.info.name;
+  }
   return absl::OkStatus();
+}
+
+absl::StatusOr<TensorView> Coordinator::Impl::FindByDigest(const std::string& sha256) const {
+  const auto found = names_by_digest_.find(sha256);
+  if (found != names_by_digest_.end()) return file_->tensors().Find(found->second);
+  return absl::NotFoundError("no tensor of the served model has this digest");
 }
 
 absl::Status Coordinator::Impl::Start(const CoordinatorOptions& options, const Address& listen) {
@@ -114,7 +138,7 @@ absl::Status Coordinator::Impl::Start(const CoordinatorOptions& options, const A
       *tokenizer_, [this](const absl::Status& status) { controller_->OnEngineError(status); },
       options.recovery_timeout);
   controller_ = std::make_unique<Controller>(ControllerSetup(options));
-  cluster_service_ = MakeClusterService(*controller_, manifest_, file_->tensors());
+  cluster_service_ = MakeClusterService(*controller_);
   inference_service_ = MakeInferenceService({.engine = engine_.get(),
                                              .tokenizer = tokenizer_.get(),
                                              .chat_format = chat_format_,
@@ -128,9 +152,9 @@ absl::Status Coordinator::Impl::Start(const CoordinatorOptions& options, const A
 absl::Status Coordinator::Impl::StartServer(const Address& listen) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  TERN_ASSIGN_OR_RETURN(
-      ListeningServer listening,
-      Listen(listen, {cluster_service_.get(), inference_service_.get(), receiver_.service()}));
+  TERN_ASSIGN_OR_RETURN(ListeningServer listening,
+                        Listen(listen, {cluster_service_.get(), inference_service_.get(),
+                                        receiver_.service(), weights_.service()}));
   address_ = listening.address;
   server_ = std::move(listening.server);
   PublishHealth();
@@ -211,6 +235,7 @@ Coordinator::~Coordinator() = default;
 
 std::string Coordinator::address() const { return impl_->address().ToString(); }
 uint16_t Coordinator::port() const { return impl_->address().port; }
+uint64_t Coordinator::weight_bytes_sent() const { return impl_->weight_bytes_sent(); }
 bool Coordinator::Drain(absl::Duration timeout) { return impl_->Drain(timeout); }
 
 }  // namespace tern

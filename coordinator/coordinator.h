@@ -46,6 +46,8 @@ class Coordinator {
   // "host:port" where it listens.
   std::string address() const;
   uint16_t port() const;
+  // Bytes of weights that left for workers so far.
+  uint64_t weight_bytes_sent() const;
 
   // Takes no new requests from now on, and waits until those there are have ended, or `timeout`
   // passed; whether they have.

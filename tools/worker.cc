@@ -43,6 +43,12 @@ void AddWorker(CLI::App& app, absl::Status& status) {
                       "A local copy of the model: saves fetching what matches");
   command->add_option("--cache-dir", options->cache_directory,
                       "Where fetched weights are kept; default: ${XDG_CACHE_HOME:-~/.cache}/tern");
+  command
+      ->add_option("--cache-limit", options->cache_limit_bytes,
+                   "Most bytes of fetched weights to keep there, e.g. 50GiB: what was not used for "
+                   "longest goes first, what is in use never")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("50GiB");
   command->add_option("--kernel", options->kernel,
                       "Force kernels: an instruction set, a packing, or both, e.g. avx2,t2r16");
   command->add_flag("--insecure", options->insecure,

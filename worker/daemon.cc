@@ -24,6 +24,8 @@
 #include "cluster/grpc_transport.h"
 #include "cluster/grpc_util.h"
 #include "cluster/membership.h"
+#include "cluster/tensor_shelf.h"
+#include "cluster/weights_service.h"
 #include "worker/session.h"
 #include "worker/speed.h"
 
@@ -76,6 +78,8 @@ class WorkerDaemon::Impl {
   Kernels kernels;
   RegisterWorker registration;
   GrpcFrameReceiver receiver;
+  TensorShelf shelf;
+  WeightsService weights{[this](const std::string& sha256) { return shelf.Find(sha256); }};
   std::unique_ptr<grpc::Server> server;
 
   absl::Status Run() ABSL_LOCKS_EXCLUDED(mu_);
@@ -135,6 +139,8 @@ StageHostOptions WorkerDaemon::Impl::HostOptions() {
           .coordinator_address = "",
           .model_path = options.model_path,
           .cache_directory = options.cache_directory,
+          .cache_limit_bytes = options.cache_limit_bytes,
+          .shelf = &shelf,
           .fetch = {}};
 }
 
@@ -189,7 +195,8 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
   TERN_ASSIGN_OR_RETURN(impl->pool, ThreadPool::Create({.threads = threads, .cpus = cpus}));
   TERN_ASSIGN_OR_RETURN(const WorkerSpeed speed, MeasureSpeed(impl->kernels, *impl->pool));
 
-  TERN_ASSIGN_OR_RETURN(ListeningServer listening, Listen(listen, {impl->receiver.service()}));
+  TERN_ASSIGN_OR_RETURN(ListeningServer listening,
+                        Listen(listen, {impl->receiver.service(), impl->weights.service()}));
   impl->server = std::move(listening.server);
   TERN_ASSIGN_OR_RETURN(const std::string advertised,
                         AdvertisedAddress(options, listening.address));

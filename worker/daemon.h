@@ -24,9 +24,10 @@ struct WorkerOptions {
   uint64_t memory_bytes = 0;           // that weights and KV cache may take; 0: the machine's
   std::string model_path;              // a local copy of the model; may be empty
   std::string cache_directory;         // empty: ${XDG_CACHE_HOME:-~/.cache}/tern
-  std::string kernel;                  // see ChooseKernels
-  std::string version;                 // of the build; empty: this one's (tests say another)
-  bool insecure = false;               // allow addresses that are not on loopback
+  uint64_t cache_limit_bytes = uint64_t{50} << 30;  // of fetched tensors in it
+  std::string kernel;                               // see ChooseKernels
+  std::string version;    // of the build; empty: this one's (tests say another)
+  bool insecure = false;  // allow addresses that are not on loopback
 };
 
 // Thread-safe.

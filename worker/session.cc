@@ -19,10 +19,12 @@ WorkerSession::WorkerSession(const std::string& coordinator, RegisterWorker regi
     : coordinator_(coordinator),
       registration_(std::move(registration)),
       host_options_(std::move(host_options)),
-      stub_(v1::Cluster::NewStub(ConnectTo(coordinator))) {
+      stub_(v1::Cluster::NewStub(ConnectTo(coordinator))),
+      weights_(coordinator) {
   host_options_.coordinator_address = coordinator;
-  host_options_.fetch = [this](const std::string& sha256, uint64_t offset, const ByteSink& sink) {
-    return Fetch(sha256, offset, sink);
+  host_options_.fetch = [this](const std::string& source, const std::string& sha256,
+                               uint64_t offset, const ByteSink& sink) {
+    return weights_.Fetch(source, sha256, offset, sink);
   };
 }
 
@@ -92,26 +94,6 @@ absl::Status WorkerSession::ReadLoop(Stream& stream, StageHost& host) {
     host.Handle(*std::move(message));
   }
   return absl::OkStatus();
-}
-
-absl::Status WorkerSession::Fetch(const std::string& sha256, uint64_t offset,
-                                  const ByteSink& sink) {
-  grpc::ClientContext context;
-  v1::FetchTensorRequest request;
-  request.set_sha256(sha256);
-  request.set_offset(offset);
-  const std::unique_ptr<grpc::ClientReader<v1::TensorChunk>> reader =
-      stub_->FetchTensor(&context, request);
-  v1::TensorChunk chunk;
-  while (reader->Read(&chunk)) {
-    const absl::Status taken =
-        sink({reinterpret_cast<const uint8_t*>(chunk.data().data()), chunk.data().size()});
-    if (taken.ok()) continue;
-    context.TryCancel();
-    reader->Finish();
-    return taken;
-  }
-  return FromGrpc(reader->Finish());
 }
 
 }  // namespace tern

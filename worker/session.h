@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "base/mutex.h"
 #include "cluster/messages.h"
+#include "cluster/weights_client.h"
 #include "proto/cluster.grpc.pb.h"
 #include "worker/stage_host.h"
 
@@ -40,12 +41,12 @@ class WorkerSession {
   // Writes what is queued, and a heartbeat whenever one is due, until `ended_`.
   void WriteLoop(Stream& stream, const StageHost& host) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status ReadLoop(Stream& stream, StageHost& host);
-  absl::Status Fetch(const std::string& sha256, uint64_t offset, const ByteSink& sink);
 
   const std::string coordinator_;
   const RegisterWorker registration_;
   StageHostOptions host_options_;
   const std::unique_ptr<v1::Cluster::Stub> stub_;
+  WeightsClient weights_;
   grpc::ClientContext context_;
   bool welcomed_ = false;
 

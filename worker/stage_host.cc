@@ -110,14 +110,14 @@ void StageHost::Obey(const AbandonStage& order) {
 }
 
 absl::Status StageHost::Load(const PrepareStage& order) {
-  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ShardStore> shards, GatherShards(order));
+  TERN_ASSIGN_OR_RETURN(shards_, GatherShards(order));
   const StageSpec spec{.epoch = order.epoch,
                        .config = order.config,
                        .layers = order.layers,
                        .kv_type = order.kv_type,
                        .kv_pages = order.kv_pages};
   TERN_ASSIGN_OR_RETURN(
-      stage_, Stage::Create(spec, *shards, options_.kernels, options_.pool, [&](float share) {
+      stage_, Stage::Create(spec, *shards_, options_.kernels, options_.pool, [&](float share) {
         report_(LoadProgress{order.epoch, kGatherShare + (1 - kGatherShare) * share, kRepacking});
       }));
   {
@@ -131,13 +131,17 @@ absl::Status StageHost::Load(const PrepareStage& order) {
   report_(StageReady{.epoch = order.epoch,
                      .model_digest = order.model_digest,
                      .rope_digest = RopeDigest(order.config),
-                     .bytes_fetched = shards->bytes_fetched()});
+                     .bytes_fetched = shards_->fetched().total(),
+                     .bytes_from_peers = shards_->fetched().from_peers});
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<ShardStore>> StageHost::GatherShards(const PrepareStage& order) {
   const ShardOptions where{.model_paths = ModelPaths(options_.model_path, order.model_path),
-                           .cache_directory = options_.cache_directory};
+                           .cache_directory = options_.cache_directory,
+                           .cache_limit_bytes = options_.cache_limit_bytes,
+                           .pool = options_.pool,
+                           .shelf = options_.shelf};
   return ShardStore::Gather(
       order.tensors, where, options_.fetch, [&] { return IsAbandoned(order.epoch); },
       [&](float share, const char* source) {

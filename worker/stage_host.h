@@ -33,6 +33,8 @@ struct StageHostOptions {
   std::string coordinator_address;  // where the last stage sends its results
   std::string model_path;           // a local copy of the model, or empty
   std::string cache_directory;
+  uint64_t cache_limit_bytes = ShardOptions::kDefaultCacheLimitBytes;
+  TensorShelf* shelf = nullptr;  // what peers may be given; may be null
   TensorFetch fetch;
 };
 
@@ -70,8 +72,9 @@ class StageHost {
   std::atomic<uint64_t> abandoned_epoch_{0};  // this one and all before it
 
   // Of the thread alone.
-  PrepareStage order_;            // the last one
-  std::unique_ptr<Stage> stage_;  // loaded, not yet committed
+  PrepareStage order_;                  // the last one
+  std::unique_ptr<ShardStore> shards_;  // of that: what is in use stays in the cache
+  std::unique_ptr<Stage> stage_;        // loaded, not yet committed
 
   mutable Mutex mu_;
   CondVar wake_;

@@ -38,7 +38,8 @@ RegisterWorker SomeRegistration() {
 // The middle stage of three.
 PrepareStage SomeStage() {
   const RandomModel model(SmallConfig(), 1);
-  const ModelManifest manifest = *BuildManifest(SmallConfig(), model);
+  ModelManifest manifest = *BuildManifest(SmallConfig(), model);
+  for (TensorRef& tensor : manifest.tensors) tensor.peers = {"10.0.0.9:7100", "10.0.0.8:7100"};
   return {.epoch = 3,
           .config = manifest.config,
           .model_digest = manifest.digest,
@@ -57,7 +58,7 @@ PrepareStage SomeStage() {
 std::vector<WorkerMessage> WorkerMessages() {
   return {SomeRegistration(),
           LoadProgress{3, 0.5f, "cache"},
-          StageReady{3, kDigest, kOtherDigest, uint64_t{1} << 40},
+          StageReady{3, kDigest, kOtherDigest, uint64_t{1} << 40, uint64_t{1} << 39},
           StageCommitted{3},
           StageFailed{3, absl::DataLossError("tensor x: damaged")},
           Heartbeat{3, 17, 2}};
@@ -175,6 +176,7 @@ TEST(WireTest, OtherWorkerMessagesOutOfRangeAreRefused) {
       LoadProgress{3, 1.5f, "cache"},
       LoadProgress{3, std::numeric_limits<float>::quiet_NaN(), "cache"},
       StageReady{0, kDigest, kDigest, 0},
+      StageReady{3, kDigest, kDigest, 1, 2},
       StageReady{3, no_digest, kDigest, 0},
       StageReady{3, kDigest, std::string(64, 'A'), 0},
       StageCommitted{0},
@@ -228,6 +230,10 @@ TEST(WireTest, StagesThatCannotBeAreRefused) {
       [](v1::PrepareStage& s) { s.mutable_tensors(0)->add_shape(2); },
       [](v1::PrepareStage& s) { s.mutable_tensors(0)->set_bytes(uint64_t{1} << 62); },
       [](v1::PrepareStage& s) { s.mutable_tensors(0)->set_sha256("../../etc/passwd"); },
+      [](v1::PrepareStage& s) { s.mutable_tensors(0)->add_peers("nowhere"); },
+      [](v1::PrepareStage& s) {
+        for (int i = 0; i < 4; ++i) s.mutable_tensors(0)->add_peers("10.0.0.1:1");
+      },
   };
   for (size_t i = 0; i < cases.size(); ++i) {
     v1::CoordinatorMessage proto = ToProto(CoordinatorMessage(SomeStage()));

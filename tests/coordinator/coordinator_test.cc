@@ -18,6 +18,7 @@
 #include "base/sha256.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/weights.grpc.pb.h"
 #include "tests/support/inference_client.h"
 #include "tests/support/tiny_model.h"
 #include "worker/daemon.h"
@@ -62,6 +63,8 @@ class CoordinatorTest : public ::testing::Test {
   CoordinatorTest() {
     std::string pattern = ::testing::TempDir() + "tern-coordinator-XXXXXX";
     directory_ = mkdtemp(pattern.data());
+    // What else is cached must not come from, or go to, the user's own.
+    setenv("XDG_CACHE_HOME", directory_.c_str(), 1);
   }
   ~CoordinatorTest() override {
     workers_.clear();
@@ -81,6 +84,14 @@ class CoordinatorTest : public ::testing::Test {
     ASSERT_TRUE(coordinator.ok()) << coordinator.status();
     coordinator_ = *std::move(coordinator);
     client_ = std::make_unique<InferenceClient>(coordinator_->address());
+  }
+
+  // A coordinator whose file the workers cannot see: it has it open.
+  void ServeFromACopy(uint32_t workers) {
+    const std::string copy = directory_ + "/model.gguf";
+    std::filesystem::copy_file(TinyModelPath(), copy);
+    Serve(workers, copy);
+    std::filesystem::remove(copy);
   }
 
   WorkerOptions OptionsFor(const std::string& name) {
@@ -273,20 +284,55 @@ TEST_F(CoordinatorTest, ACancelledRequestFreesItsMemory) {
 }
 
 TEST_F(CoordinatorTest, WhatAWorkerLacksItFetches) {
-  const std::string copy = directory_ + "/model.gguf";
-  std::filesystem::copy_file(TinyModelPath(), copy);
-  Serve(2, copy);
-  std::filesystem::remove(copy);  // the coordinator has it open; the workers cannot see it
+  ServeFromACopy(2);
   AddWorker("a");
   AddWorker("b");
   ASSERT_TRUE(client_->WaitUntilServing());
   EXPECT_THAT(client_->Generate(RequestFor("Once", 10)).tokens, SizeIs(10));
   size_t cached = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_ + "/cache")) {
+  for (const auto& entry : std::filesystem::directory_iterator(directory_ + "/cache/tensors")) {
     EXPECT_TRUE(IsSha256Hex(entry.path().filename()));
     ++cached;
   }
   EXPECT_EQ(cached, 5 * 11 + 2);
+}
+
+// Each worker has a cache of its own, as on machines of their own.
+TEST_F(CoordinatorTest, OneCopyLeavesTheCoordinator) {
+  ServeFromACopy(3);
+  const std::vector<std::string> names = {"a", "b", "c"};
+  for (const std::string& name : names) {
+    WorkerOptions options = OptionsFor(name);
+    options.cache_directory = directory_ + "/cache-" + name;
+    workers_.push_back(std::make_unique<TestWorker>(options));
+  }
+  ASSERT_TRUE(client_->WaitUntilServing());
+  uint64_t held = 0;
+  std::map<std::string, uint64_t> tensors;
+  for (const std::string& name : names) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(directory_ + "/cache-" + name + "/tensors")) {
+      held += entry.file_size();
+      tensors[entry.path().filename()] = entry.file_size();
+    }
+  }
+  uint64_t all = 0;
+  for (const auto& [digest, bytes] : tensors) all += bytes;
+  EXPECT_GT(held, all) << "the embedding is also the head: the first and the last stage want it";
+  EXPECT_EQ(coordinator_->weight_bytes_sent(), all);
+  EXPECT_THAT(client_->Generate(RequestFor("Once", 10)).tokens, SizeIs(10));
+}
+
+TEST_F(CoordinatorTest, AWarmStartFetchesNothing) {
+  for (const bool is_warm : {false, true}) {
+    ServeFromACopy(1);
+    AddWorker("w");
+    ASSERT_TRUE(client_->WaitUntilServing());
+    EXPECT_EQ(coordinator_->weight_bytes_sent() == 0, is_warm);
+    workers_.clear();
+    client_.reset();
+    coordinator_.reset();
+  }
 }
 
 TEST_F(CoordinatorTest, OnlyTensorsOfTheModelAreServed) {
@@ -297,7 +343,7 @@ TEST_F(CoordinatorTest, OnlyTensorsOfTheModelAreServed) {
     v1::FetchTensorRequest request;
     request.set_sha256(sha256);
     request.set_offset(offset);
-    const auto reader = client_->cluster->FetchTensor(&context, request);
+    const auto reader = v1::Weights::NewStub(client_->channel)->FetchTensor(&context, request);
     v1::TensorChunk chunk;
     while (reader->Read(&chunk)) {
     }

@@ -88,7 +88,7 @@ class StageHostTest : public ::testing::Test {
         .coordinator_address = "coordinator",
         .model_path = TinyModelPath(),
         .cache_directory = ::testing::TempDir() + "tern-no-cache",
-        .fetch = [](const std::string&, uint64_t,
+        .fetch = [](const std::string&, const std::string&, uint64_t,
                     const ByteSink&) { return absl::NotFoundError("nothing to fetch from"); }};
     host_ = std::make_unique<StageHost>(options, [this](WorkerMessage message) {
       if (std::holds_alternative<LoadProgress>(message)) return;
