@@ -266,7 +266,8 @@ void Engine::Impl::Take(Frame frame) {
   if (result == nullptr) {
     return Break(absl::InternalError("last stage: found a step, want a result"));
   }
-  absl::StatusOr<SchedulerActions> actions = scheduler_->OnResult(std::move(*result));
+  absl::StatusOr<SchedulerActions> actions =
+      scheduler_->OnResult(std::move(*result), MonotonicNow());
   if (!actions.ok()) return Break(actions.status());
   ++totals_.steps_done;
   Apply(*std::move(actions));

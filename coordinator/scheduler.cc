@@ -29,7 +29,10 @@ void CheckConfig(const SchedulerConfig& config) {
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerConfig& config)
-    : config_(config), pool_(config.kv_pages), max_in_flight_(config.stages + 1) {
+    : config_(config),
+      pool_(config.kv_pages),
+      prompt_budget_(config.mixed_prefill_rows),
+      max_in_flight_(config.stages + 1) {
   CheckConfig(config);
 }
 
@@ -80,11 +83,17 @@ SchedulerActions Scheduler::EndRequest(RequestId id, FinishReason reason) {
   return actions;
 }
 
-absl::StatusOr<SchedulerActions> Scheduler::OnResult(ResultFrame result) {
+absl::StatusOr<SchedulerActions> Scheduler::OnResult(ResultFrame result, absl::Time now) {
   TERN_RETURN_IF_ERROR(Check(result));
+  now_ = std::max(now_, now);
   const InFlight flight = std::move(in_flight_.front());
   in_flight_.pop_front();
-  if (flight.decodes) --decode_steps_;
+  decode_steps_ -= flight.decodes();
+  prompt_rows_ -= flight.prompt_rows;
+  if (flight.decodes()) {
+    prompt_budget_.OnStep(flight.generating, flight.prompts_ahead + flight.prompt_rows,
+                          now_ - flight.sent);
+  }
   SchedulerActions actions;
   for (size_t i = 0; i < flight.sampled.size(); ++i) {
     OnToken(flight.sampled[i], std::move(result.results[i]), actions);
@@ -164,7 +173,7 @@ void Scheduler::OnTaken(uint64_t step) {
 SchedulerActions Scheduler::Suspend() {
   suspended_ = true;
   in_flight_.clear();
-  decode_steps_ = 0;
+  decode_steps_ = prompt_rows_ = 0;
   std::vector<Sequences::iterator> lost;
   for (auto entry = sequences_.begin(); entry != sequences_.end(); ++entry) {
     if (entry->second.id == 0) continue;
@@ -188,6 +197,7 @@ SchedulerActions Scheduler::Restart(const SchedulerConfig& config) {
   SchedulerActions actions = Suspend();
   config_ = config;
   pool_ = PagePool(config.kv_pages);
+  prompt_budget_ = PromptBudget(config.mixed_prefill_rows);
   suspended_ = false;
   next_step_ = 1;
   taken_ = 0;

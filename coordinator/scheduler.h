@@ -25,12 +25,14 @@
 // Steps. A stage reads all its weights for a step of one row as for a step of many, so sequences
 // that generate are spread over as many steps as there are stages, an even share each, longest
 // ready first. Prompts fill up the steps, in chunks, with some room kept for them: by priority,
-// then in turn, so that a long one does not hold up a short one. While sequences generate, a step
-// takes no more than `mixed_prefill_rows` rows of prompts, and a step of prompts alone goes out
-// only where the pipeline has a stage without work: those who read along must not feel the prompts
-// of others. When nobody generates, one step more than there are stages is in flight, or more: if
-// the first stage has taken all steps off its queue (OnTaken) and more could go, one more may, up
-// to four a stage; if two or more keep waiting there, one less.
+// then in turn, so that a long one does not hold up a short one. While sequences generate, only so
+// many rows of prompts are in flight that a token takes less than twice its time (prompt_budget.h),
+// at most `mixed_prefill_rows`, and a step of prompts alone goes out only where the pipeline has a
+// stage without work: those who read along must not feel the prompts of others.
+//
+// When nobody generates, one step more than there are stages is in flight, or more: if the first
+// stage has taken all steps off its queue (OnTaken) and more could go, one more may, up to four a
+// stage; if two or more keep waiting there, one less.
 //
 // Loss. A pipeline may go and another come (Suspend, Restart): what ran waits again in its old
 // place and is computed anew. A request that has lost its pipeline four times ends with an error:
@@ -53,6 +55,7 @@
 #include "absl/time/time.h"
 #include "cluster/frame.h"
 #include "coordinator/page_pool.h"
+#include "coordinator/prompt_budget.h"
 #include "coordinator/request.h"
 
 namespace tern {
@@ -62,7 +65,7 @@ struct SchedulerConfig {
   uint32_t stages = 1;
   uint32_t prefill_chunk = 64;       // most prompt rows of one sequence in a step
   uint32_t max_rows = 256;           // of a step
-  uint32_t mixed_prefill_rows = 32;  // most prompt rows of a step while sequences generate
+  uint32_t mixed_prefill_rows = 64;  // most prompt rows in flight while sequences generate
   uint64_t kv_pages = 0;             // on every stage
   uint32_t context = 0;              // most tokens of a sequence
   uint32_t max_queue = 1024;         // sequences waiting
@@ -108,7 +111,7 @@ class Scheduler {
 
   // The last stage's answer to a step. INTERNAL, with nothing changed, if it answers a step that is
   // not the oldest in flight or other sequences than the step sampled.
-  absl::StatusOr<SchedulerActions> OnResult(ResultFrame result);
+  absl::StatusOr<SchedulerActions> OnResult(ResultFrame result, absl::Time now);
 
   // The first stage took a step off its queue, and all before. Steps never sent are ignored.
   void OnTaken(uint64_t step);
@@ -164,13 +167,13 @@ class Scheduler {
     // While it runs.
     SequenceId id = 0;            // on the stages; another each time it is admitted
     uint32_t start = 0;           // tokens that it was admitted with
+    bool generates = false;       // these have gone down, and more than one is wanted
     uint32_t sent = 0;            // rows on the stages or on their way there
     std::vector<uint32_t> pages;  // its table
     uint32_t named = 0;           // pages that the stages have been told
     uint32_t indexed = 0;         // pages that are full and in the index
     PagePool::ChainId chain = PagePool::kNoChain;  // of the last of those
 
-    bool generates() const { return id != 0 && sent >= start; }
     bool may_grow() const { return pages.size() < most_pages; }
   };
   using Sequences = std::map<Key, Sequence>;
@@ -185,8 +188,14 @@ class Scheduler {
   };
   struct InFlight {
     uint64_t step = 0;
-    bool decodes = false;          // has rows of sequences that generate
+    absl::Time sent;
+    uint32_t decode_rows = 0;  // of sequences that generate
+    uint32_t prompt_rows = 0;
+    uint32_t prompts_ahead = 0;    // rows in flight before it
+    size_t generating = 0;         // sequences, when it was sent
     std::vector<Sampled> sampled;  // in the order of the segments
+
+    bool decodes() const { return decode_rows > 0; }
   };
 
   // --- scheduler.cc ---
@@ -215,7 +224,7 @@ class Scheduler {
   std::optional<StepFrame> NextStep();
   void AddDecodeRows(StepFrame& step, InFlight& flight);
   void AddPromptRows(StepFrame& step, InFlight& flight);
-  uint32_t PromptBudget(const StepFrame& step, const InFlight& flight) const;
+  uint32_t MostPromptRows(const InFlight& flight) const;
   void AddSegment(Entry& entry, uint32_t rows, StepFrame& step, InFlight& flight);
   void IndexFullPages(Sequence& sequence);
   void AdaptDown();
@@ -243,6 +252,8 @@ class Scheduler {
   absl::Duration between_ends_ = absl::ZeroDuration();  // of requests, lately; 0: unknown
 
   std::deque<InFlight> in_flight_;
+  PromptBudget prompt_budget_;
+  uint32_t prompt_rows_ = 0;   // in flight
   uint32_t decode_steps_ = 0;  // of those, with rows of sequences that generate
   uint64_t next_step_ = 1;
   uint64_t taken_ = 0;          // the last step that the first stage took; 0: it does not say

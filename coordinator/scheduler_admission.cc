@@ -131,12 +131,13 @@ void Scheduler::Preempt(Entry& entry) {
 void Scheduler::Unseat(Entry& entry) {
   Sequence& sequence = entry.second;
   running_.erase(PlaceOf(entry));
-  generating_ -= sequence.generates();
+  generating_ -= sequence.generates;
   growing_ -= sequence.may_grow();
   if (sequence.named > 0) released_.push_back(sequence.id);
   pool_.Return(sequence.pages);
   sequence.pages.clear();
   sequence.id = 0;
+  sequence.generates = false;
   sequence.start = sequence.sent = sequence.named = sequence.indexed = 0;
   sequence.chain = PagePool::kNoChain;
 }

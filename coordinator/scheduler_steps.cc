@@ -24,8 +24,12 @@ std::optional<StepFrame> Scheduler::NextStep() {
   if (step.segments.empty() && step.release.empty()) return std::nullopt;
   step.epoch = config_.epoch;
   step.step = flight.step = next_step_++;
+  flight.sent = now_;
+  flight.generating = generating_;
+  flight.prompts_ahead = prompt_rows_;
+  decode_steps_ += flight.decodes();
+  prompt_rows_ += flight.prompt_rows;
   in_flight_.push_back(std::move(flight));
-  if (in_flight_.back().decodes) ++decode_steps_;
   AdaptDown();
   return step;
 }
@@ -45,11 +49,11 @@ void Scheduler::AddDecodeRows(StepFrame& step, InFlight& flight) {
     Entry& entry = *next->second;
     if (Grow(entry)) AddSegment(entry, 1, step, flight);
   }
-  flight.decodes = !step.segments.empty();
+  flight.decode_rows = step.rows();
 }
 
 void Scheduler::AddPromptRows(StepFrame& step, InFlight& flight) {
-  uint32_t budget = PromptBudget(step, flight);
+  uint32_t budget = prompts_.empty() ? 0 : MostPromptRows(flight);
   const uint64_t last_turn = last_turn_;
   for (auto next = prompts_.begin(); next != prompts_.end() && budget > 0;) {
     Entry& entry = *next->second;
@@ -58,22 +62,25 @@ void Scheduler::AddPromptRows(StepFrame& step, InFlight& flight) {
     const auto left = static_cast<uint32_t>(entry.second.tokens.size()) - entry.second.sent;
     const uint32_t rows = std::min({left, config_.prefill_chunk, budget});
     AddSegment(entry, rows, step, flight);
+    flight.prompt_rows += rows;
     budget -= rows;
   }
 }
 
-// Most rows of prompts that `step` may take.
-uint32_t Scheduler::PromptBudget(const StepFrame& step, const InFlight& flight) const {
-  const uint32_t room = config_.max_rows - step.rows();
+// Most rows of prompts that the step may take.
+uint32_t Scheduler::MostPromptRows(const InFlight& flight) const {
+  const uint32_t room = config_.max_rows - flight.decode_rows;
   if (generating_ == 0) return room;
-  if (!flight.decodes && in_flight_.size() >= config_.stages) return 0;
-  return std::min(room, config_.mixed_prefill_rows);
+  if (!flight.decodes() && in_flight_.size() >= config_.stages) return 0;
+  const uint32_t rows = prompt_budget_.Rows(generating_);
+  const uint32_t share = (rows + config_.stages - 1) / config_.stages;
+  return std::min({room, share, rows - std::min(rows, prompt_rows_)});
 }
 
 void Scheduler::AddSegment(Entry& entry, uint32_t rows, StepFrame& step, InFlight& flight) {
   auto& [key, sequence] = entry;
   const GenerationRequest& request = *sequence.request;
-  const bool generated = sequence.generates();
+  const bool in_prompt = sequence.sent < sequence.start;
   const auto first = sequence.tokens.begin() + sequence.sent;
   step.tokens.insert(step.tokens.end(), first, first + rows);
   Segment& segment = step.segments.emplace_back();
@@ -91,8 +98,9 @@ void Scheduler::AddSegment(Entry& entry, uint32_t rows, StepFrame& step, InFligh
   IndexFullPages(sequence);
   if (segment.sample) flight.sampled.push_back({key, sequence.id, sequence.sent});
   Enter(entry, segment.sample ? State::kSampling : State::kPrompt);
-  if (generated || !sequence.generates()) return;
-  ++generating_;
+  if (!in_prompt || !segment.sample) return;
+  sequence.generates = sequence.tokens.size() + 1 < sequence.prompt + size_t{request.max_tokens};
+  generating_ += sequence.generates;
   if (key.sample == 0) AdmitSamples(key.request);
 }
 

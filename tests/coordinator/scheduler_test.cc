@@ -14,6 +14,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -176,7 +177,7 @@ class Interpreter {
     if (command.named.contains("also")) {
       frame.results.emplace_back().sequence = command.Number("also", 0);
     }
-    const absl::StatusOr<SchedulerActions> actions = scheduler_->OnResult(std::move(frame));
+    const absl::StatusOr<SchedulerActions> actions = scheduler_->OnResult(std::move(frame), now_);
     if (!actions.ok()) return Describe(actions.status());
     asked_.erase(Id(command));
     return Describe(*actions);
@@ -451,7 +452,7 @@ class RandomRun {
       // Answers to steps not sent are ignored.
       scheduler_.OnTaken(pipeline_->last_step() - rng_() % (pipeline_->size() + 1) + rng_() % 2);
     } else if (!pipeline_->empty()) {
-      absl::StatusOr<SchedulerActions> actions = scheduler_.OnResult(pipeline_->Pop());
+      absl::StatusOr<SchedulerActions> actions = scheduler_.OnResult(pipeline_->Pop(), now_);
       ASSERT_TRUE(actions.ok()) << actions.status();
       ledger_.Apply(*actions);
     }
@@ -577,6 +578,86 @@ std::vector<TokenId> Tokens(size_t count, TokenId first = 0) {
   std::vector<TokenId> tokens(count);
   std::iota(tokens.begin(), tokens.end(), first);
   return tokens;
+}
+
+// A pipeline in simulated time: each stage takes a share of what a step costs on a machine whose
+// memory is the limit of few rows and whose arithmetic that of many.
+class TimedPipeline {
+ public:
+  explicit TimedPipeline(uint32_t stages) : free_(stages, absl::UnixEpoch()) {}
+
+  void Push(const StepFrame& step, absl::Time now) {
+    const absl::Duration cost =
+        std::max(absl::Milliseconds(27), step.rows() * absl::Milliseconds(9));
+    absl::Time done = now;
+    for (absl::Time& stage : free_) {
+      done = std::max(done, stage) + cost / static_cast<double>(free_.size());
+      stage = done;
+    }
+    ResultFrame result;
+    result.step = step.step;
+    for (const Segment& segment : step.segments) {
+      if (!segment.sample) continue;
+      SequenceResult& entry = result.results.emplace_back();
+      entry.sequence = segment.sequence;
+      entry.position = segment.position + segment.rows;
+    }
+    queue_.emplace_back(done, std::move(result));
+  }
+  std::pair<absl::Time, ResultFrame> Pop() {
+    auto result = std::move(queue_.front());
+    queue_.pop_front();
+    return result;
+  }
+
+ private:
+  std::vector<absl::Time> free_;  // [stages], from when on
+  std::deque<std::pair<absl::Time, ResultFrame>> queue_;
+};
+
+// The 99th percentile of the times between tokens of short requests, beside a prompt or not.
+absl::Duration Pace(uint32_t stages, uint32_t short_requests, size_t long_prompt) {
+  SchedulerConfig config;
+  config.stages = stages;
+  config.kv_pages = 1000;
+  config.context = 8192;
+  Scheduler scheduler(config);
+  TimedPipeline pipeline(stages);
+  GenerationRequest request;
+  request.max_tokens = 100;
+  absl::Time now = absl::UnixEpoch();
+  for (RequestId id = 1; id <= short_requests; ++id) {
+    request.prompt = {static_cast<TokenId>(id)};
+    EXPECT_TRUE(scheduler.Submit(id, request, now).ok());
+  }
+  std::map<RequestId, absl::Time> last;
+  std::vector<absl::Duration> gaps;
+  while (scheduler.running() + scheduler.waiting() > 0) {
+    for (const StepFrame& step : scheduler.Poll(now).steps) pipeline.Push(step, now);
+    ResultFrame result;
+    std::tie(now, result) = pipeline.Pop();
+    const SchedulerActions actions = scheduler.OnResult(std::move(result), now).value();
+    for (const SchedulerActions::Token& token : actions.tokens) {
+      if (last.contains(token.request)) gaps.push_back(now - last[token.request]);
+      last[token.request] = now;
+    }
+    if (gaps.size() < 20 * short_requests || long_prompt == 0) continue;
+    request.prompt = Tokens(long_prompt);
+    EXPECT_TRUE(scheduler.Submit(short_requests + 1, request, now).ok());
+    long_prompt = 0;
+  }
+  std::sort(gaps.begin(), gaps.end());
+  return gaps[gaps.size() * 99 / 100];
+}
+
+TEST(SchedulerTest, ShortRequestsKeepTheirPaceBesideALongPrompt) {
+  for (const uint32_t stages : {1, 2, 3}) {
+    for (const uint32_t requests : {1, 4, 16, 64}) {
+      const absl::Duration without = Pace(stages, requests, 0);
+      const absl::Duration with = Pace(stages, requests, 4000);
+      EXPECT_LE(with, 2 * without) << stages << " stages, " << requests << " requests";
+    }
+  }
 }
 
 TEST(PagePoolTest, SharesFullPagesAndGivesUpTheEndOfTheOldestChainFirst) {
