@@ -67,6 +67,19 @@ uint64_t MemoryBytes(hwloc_topology_t topology) {
   return hwloc_get_root_obj(topology)->total_memory;
 }
 
+// Small cores may share one among several.
+uint64_t L2BytesOfCore(hwloc_topology_t topology) {
+  uint64_t least = 0;
+  hwloc_obj_t cache = nullptr;
+  while ((cache = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_L2CACHE, cache)) != nullptr) {
+    const int cores =
+        hwloc_get_nbobjs_inside_cpuset_by_type(topology, cache->cpuset, HWLOC_OBJ_CORE);
+    const uint64_t share = cache->attr->cache.size / static_cast<uint64_t>(std::max(1, cores));
+    least = least == 0 ? share : std::min(least, share);
+  }
+  return least;
+}
+
 uint64_t L3Bytes(hwloc_topology_t topology) {
   hwloc_obj_t cache = hwloc_get_obj_by_type(topology, HWLOC_OBJ_L3CACHE, 0);
   return cache == nullptr ? 0 : cache->attr->cache.size;
@@ -177,6 +190,7 @@ absl::StatusOr<Topology> DetectTopology() {
   if (result.cores.empty()) return absl::InternalError("hwloc: no core is allowed");
   result.memory_bytes = MemoryBytes(hwloc.get());
   result.nodes = Nodes(hwloc.get(), result.memory_bytes);
+  result.l2_bytes = L2BytesOfCore(hwloc.get());
   result.l3_bytes = L3Bytes(hwloc.get());
   const ControlGroupLimits limits = ReadControlGroupLimits();
   result.memory_limit_bytes = limits.memory_bytes;

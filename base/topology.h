@@ -30,6 +30,7 @@ struct Topology {
   std::vector<NumaNode> nodes;  // in ascending order
   std::vector<Core> cores;
   int l3_groups = 0;
+  uint64_t l2_bytes = 0;      // a core's share of its second-level cache, the least; 0 if unknown
   uint64_t l3_bytes = 0;      // of one cache; 0 if unknown
   uint64_t memory_bytes = 0;  // of the machine, or the control group's limit where that is less
   uint64_t memory_limit_bytes = 0;  // of the control group; 0: none

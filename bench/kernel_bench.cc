@@ -49,6 +49,7 @@ struct Problem {
   size_t copies = 0;
   size_t matrix_bytes = 0;
   size_t x_stride = 0;
+  size_t token_tile = 0;
   const uint8_t* weights = nullptr;  // [copies, matrix_bytes]
   const int8_t* x = nullptr;         // [tokens, x_stride]
   const int32_t* x_sums = nullptr;   // [tokens, cols / kGroupCols], of one row or group
@@ -130,10 +131,10 @@ void RunShare(const Kernel& kernel, const Problem& p, size_t copy, IndexRange sh
               Scratch& scratch) {
   const uint8_t* matrix = p.weights + copy * p.matrix_bytes;
   for (size_t row = share.begin; row < share.end; row += kRowTile) {
-    for (size_t token = 0; token < p.tokens; token += kTokenTile) {
+    for (size_t token = 0; token < p.tokens; token += p.token_tile) {
       const Tile tile = {matrix + MatrixBytes(kernel, row, p.shape.cols), row,
                          std::min(kRowTile, share.end - row), token,
-                         std::min(kTokenTile, p.tokens - token)};
+                         std::min(p.token_tile, p.tokens - token)};
       RunTile(kernel, p, tile, scratch);
     }
   }
@@ -184,6 +185,7 @@ class KernelBench {
 
   const KernelBenchOptions& options_;
   const Limits& limits_;
+  const size_t l2_bytes_;
   ThreadPool& pool_;
   const std::function<void(double)>& progress_;
   std::vector<Scratch> scratch_;
@@ -199,7 +201,12 @@ class KernelBench {
 KernelBench::KernelBench(const KernelBenchOptions& options, const Topology& topology,
                          const Limits& limits, ThreadPool& pool,
                          const std::function<void(double)>& progress)
-    : options_(options), limits_(limits), pool_(pool), progress_(progress), scratch_(pool.size()) {
+    : options_(options),
+      limits_(limits),
+      l2_bytes_(topology.l2_bytes),
+      pool_(pool),
+      progress_(progress),
+      scratch_(pool.size()) {
   size_t weights = std::max<size_t>(kLeastWeightBytes, 4 * topology.l3_bytes), cols = 0, groups = 0;
   for (const MatrixShape& shape : options.shapes) {
     weights = std::max(weights, 2 * RoundUp(shape.rows, kRowSplit) * shape.cols);
@@ -228,6 +235,7 @@ Problem KernelBench::MakeProblem(const MatrixShape& shape, size_t tokens,
           .copies = weights_.size() / matrix_bytes,
           .matrix_bytes = matrix_bytes,
           .x_stride = CodesStride(shape.cols),
+          .token_tile = TokensAtOnce(l2_bytes_, CodesStride(shape.cols)),
           .weights = weights_.data(),
           .x = x_.data(),
           .x_sums = x_sums_.data(),

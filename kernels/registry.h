@@ -62,6 +62,7 @@ struct Kernels {
   size_t screen_from_rows = kScreenFromRows;  // smaller heads are always computed in full
   VectorOps ops = {};
   AttentionKernel attention = {};
+  size_t l2_bytes = 0;  // Topology::l2_bytes, by which products are cut into tiles; 0: unknown
 };
 
 // The best set that this CPU can run. `wanted` forces an instruction set (a name by IsaName), a

@@ -115,21 +115,29 @@ void MultiplyTile(const BitLinear& matrix, const Tile& tile, const QuantizedRows
 // Rows outside, tokens inside: a tile's weights stay in the cache for all tokens. One token has
 // nothing to come back for: one call for all rows, as look-up kernels make tables in each.
 template <typename Body>
-void ForEachTile(IndexRange part, size_t tokens, Body body) {
+void ForEachTile(const BitLinear& matrix, IndexRange part, size_t tokens, const Kernels& kernels,
+                 Body body) {
+  const size_t digits = matrix.group_cols == 0 ? 1 : kWideDigits;
+  const size_t token_tile = TokensAtOnce(kernels.l2_bytes, digits * CodesStride(matrix.cols));
   const size_t row_tile = tokens == 1 ? kSumsTile : kRowTile;
   for (size_t row = part.begin; row < part.end; row += row_tile) {
     const size_t rows = std::min(row_tile, part.end - row);
-    for (size_t token = 0; token < tokens; token += kTokenTile) {
-      body(Tile{row, rows, token, std::min(kTokenTile, tokens - token)});
+    for (size_t token = 0; token < tokens; token += token_tile) {
+      body(Tile{row, rows, token, std::min(token_tile, tokens - token)});
     }
   }
 }
 
 }  // namespace
 
+size_t TokensAtOnce(size_t l2_bytes, size_t bytes) {
+  if (l2_bytes == 0) return kTokenTile;
+  return std::clamp<size_t>(l2_bytes / 2 / bytes / 8 * 8, 16, kTokenTile);
+}
+
 void Multiply(const BitLinear& matrix, IndexRange part, const QuantizedRows& x, size_t tokens,
               const Kernels& kernels, Output output, const MultiplyScratch& scratch, float* out) {
-  ForEachTile(part, tokens, [&](const Tile& tile) {
+  ForEachTile(matrix, part, tokens, kernels, [&](const Tile& tile) {
     float* first = out + tile.token * matrix.rows + tile.row;
     MultiplyTile(matrix, tile, x, kernels, scratch, {first, matrix.rows, output});
   });
@@ -139,7 +147,7 @@ void MultiplyGated(const BitLinear& gate, const QuantizedRows& gate_x, const Bit
                    const QuantizedRows& up_x, IndexRange part, size_t tokens,
                    const Kernels& kernels, GateActivation activation,
                    const MultiplyScratch& scratch, float* out) {
-  ForEachTile(part, tokens, [&](const Tile& tile) {
+  ForEachTile(gate, part, tokens, kernels, [&](const Tile& tile) {
     float* first = out + tile.token * gate.rows + tile.row;
     MultiplyTile(gate, tile, gate_x, kernels, scratch, {first, gate.rows, Output::kStore});
     MultiplyTile(up, tile, up_x, kernels, scratch, {scratch.factors, kRowTile, Output::kStore});

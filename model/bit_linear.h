@@ -51,11 +51,16 @@ constexpr size_t CodesStride(size_t cols) {
   return (lines | 1) * kCacheLineBytes;
 }
 
-// Tokens and matrix rows multiplied at once: sums of this many, and the weights behind them, stay
-// in the cache of a core.
+// The most tokens and matrix rows multiplied at once: sums of this many, and the weights behind
+// them, stay in the cache of a core.
 inline constexpr size_t kTokenTile = 64;
 inline constexpr size_t kRowTile = 256;
 inline constexpr size_t kSumsTile = kTokenTile * kRowTile;
+
+// Tokens multiplied at once if each has `bytes` of codes: what half a second-level cache of
+// l2_bytes holds, a multiple of 8, at least 16 and at most kTokenTile; that, too, if l2_bytes is 0,
+// unknown.
+size_t TokensAtOnce(size_t l2_bytes, size_t bytes);
 
 enum class Output { kStore, kAdd };
 

@@ -139,6 +139,7 @@ absl::Status BenchRun::Run() {
   TERN_ASSIGN_OR_RETURN(cpus_, ParseCpuset(flags_.cpuset, topology_));
   TERN_ASSIGN_OR_RETURN(kernels_, ChooseKernels(flags_.kernel));
   kernels_.may_cache = true;
+  kernels_.l2_bytes = topology_.l2_bytes;
   report_.machine = DescribeMachine(topology_, kernels_);
   std::unique_ptr<TemporaryModel> temporary;
   model_path_ = flags_.model;

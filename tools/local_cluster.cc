@@ -119,6 +119,7 @@ LocalCluster::~LocalCluster() {
 absl::Status LocalCluster::Start(const LocalClusterOptions& options) {
   TERN_ASSIGN_OR_RETURN(Kernels kernels, ChooseKernels(options.isa));
   kernels.may_cache = options.may_cache;
+  kernels.l2_bytes = options.l2_bytes;
   TERN_ASSIGN_OR_RETURN(const std::vector<LayerRange> layers, SplitLayers(config_, options));
   TERN_RETURN_IF_ERROR(CheckMemory(config_, layers, options));
   TERN_ASSIGN_OR_RETURN(results_, transport_.Listen(kResults, [this](Frame frame) {

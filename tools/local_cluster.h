@@ -27,6 +27,7 @@ struct LocalClusterOptions {
   std::vector<int> cpus;   // to pin to, stage after stage, over again if they run out; empty: none
   std::string isa;         // see ChooseKernels
   bool may_cache = false;  // see Kernels
+  size_t l2_bytes = 0;     // see Kernels
   KvType kv_type = KvType::kF16;
   uint64_t kv_tokens = 0;  // KV cache over all sequences; the context if that is more
   uint32_t prefill_chunk = 64;

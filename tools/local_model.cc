@@ -54,6 +54,7 @@ absl::StatusOr<LocalModel> LoadLocalModel(const LocalModelFlags& flags, bool nee
   model.file = std::move(opened.file);
   model.tokenizer = std::move(opened.tokenizer);
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
+  kernels.l2_bytes = topology.l2_bytes;
   ThreadPoolOptions options;
   TERN_ASSIGN_OR_RETURN(options.cpus, ParseCpuset("auto", topology));
   options.threads = flags.threads == 0 ? options.cpus.size() : flags.threads;

@@ -87,6 +87,7 @@ absl::StatusOr<LocalClusterOptions> ClusterOptions(const RunFlags& flags, Progre
   options.progress = [bar](float share) { bar->Update(share); };
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
   TERN_ASSIGN_OR_RETURN(options.cpus, ParseCpuset(flags.cpuset, topology));
+  options.l2_bytes = topology.l2_bytes;
   // Nine tenths, so that the rest of the machine can breathe.
   options.memory_bytes =
       flags.memory_bytes != 0 ? flags.memory_bytes : topology.memory_bytes / 10 * 9;

@@ -192,6 +192,7 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
   const size_t threads = options.threads == 0 ? processors : options.threads;
   TERN_ASSIGN_OR_RETURN(impl->kernels, ChooseKernels(options.kernel));
   impl->kernels.may_cache = true;
+  impl->kernels.l2_bytes = topology.l2_bytes;
   TERN_ASSIGN_OR_RETURN(impl->pool, ThreadPool::Create({.threads = threads, .cpus = cpus}));
   TERN_ASSIGN_OR_RETURN(const WorkerSpeed speed, MeasureSpeed(impl->kernels, *impl->pool));
 

@@ -30,7 +30,7 @@ constexpr uint64_t kGiB = uint64_t{1} << 30;
 class SyntheticTopologyTest : public testing::Test {
  protected:
   void SetUp() override {
-    setenv("HWLOC_SYNTHETIC", "pack:2 numa:2(memory=4294967296) l3:1 core:2 pu:2", 1);
+    setenv("HWLOC_SYNTHETIC", "pack:2 numa:2(memory=4294967296) l3:1 l2:1(size=1048576) core:2 pu:2", 1);
     auto detected = DetectTopology();
     ASSERT_TRUE(detected.ok()) << detected.status();
     topology_ = *detected;
@@ -50,6 +50,7 @@ TEST_F(SyntheticTopologyTest, CountsWhatIsThere) {
   EXPECT_THAT(topology_.cores[3].cpus, ElementsAre(6, 7));
   EXPECT_EQ(topology_.cores[3].numa_node, 1);
   EXPECT_EQ(topology_.cores[3].l3_group, 1);
+  EXPECT_EQ(topology_.l2_bytes, 524288u);  // two cores share one
   EXPECT_GT(topology_.l3_bytes, 0u);
 }
 

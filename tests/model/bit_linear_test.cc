@@ -85,6 +85,35 @@ TEST(BitLinearTest, IsTheScaledIntegerSum) {
   }
 }
 
+TEST(BitLinearTest, TakesAsManyTokensAsTheCacheHolds) {
+  EXPECT_EQ(TokensAtOnce(0, 2624), kTokenTile);
+  EXPECT_EQ(TokensAtOnce(1 << 20, 2624), kTokenTile);
+  EXPECT_EQ(TokensAtOnce(1 << 20, 14400), 32u);
+  EXPECT_EQ(TokensAtOnce(1 << 18, 6976), 16u);
+  EXPECT_EQ(TokensAtOnce(1, 6976), 16u);
+}
+
+TEST(BitLinearTest, AnyTileGivesTheSameBits) {
+  std::vector<int32_t> sums(kSumsTile);
+  const MultiplyScratch scratch = {.sums = sums.data()};
+  const size_t rows = 272, tokens = 130;
+  for (const std::string& name : KernelNames()) {
+    Kernels kernels = ChooseKernels(name).value();
+    Problem p = RandomProblem(kernels.matrix, rows, 256, tokens, 1);
+    for (const size_t tile : {16, 24, 40, 56}) {
+      kernels.l2_bytes = 2 * tile * CodesStride(p.cols);
+      ASSERT_EQ(TokensAtOnce(kernels.l2_bytes, CodesStride(p.cols)), tile);
+      std::vector<float> out(tokens * rows, -1);
+      Multiply(p.matrix, {0, rows}, p.x(), tokens, kernels, Output::kStore, scratch, out.data());
+      for (size_t t = 0; t < tokens; ++t) {
+        for (size_t r = 0; r < rows; ++r) {
+          ASSERT_EQ(out[t * rows + r], p.Want(t, r)) << name << ", tiles of " << tile;
+        }
+      }
+    }
+  }
+}
+
 // As two products and then the activation.
 TEST(BitLinearTest, GatedIsTheActivationOfTwoProducts) {
   std::vector<int32_t> sums(kSumsTile);
