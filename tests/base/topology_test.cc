@@ -30,7 +30,8 @@ constexpr uint64_t kGiB = uint64_t{1} << 30;
 class SyntheticTopologyTest : public testing::Test {
  protected:
   void SetUp() override {
-    setenv("HWLOC_SYNTHETIC", "pack:2 numa:2(memory=4294967296) l3:1 l2:1(size=1048576) core:2 pu:2", 1);
+    setenv("HWLOC_SYNTHETIC",
+           "pack:2 numa:2(memory=4294967296) l3:1 l2:1(size=1048576) core:2 pu:2", 1);
     auto detected = DetectTopology();
     ASSERT_TRUE(detected.ok()) << detected.status();
     topology_ = *detected;
