@@ -10,7 +10,7 @@
 namespace tern {
 namespace {
 
-// Pipelines that a request may lose, one after the other, before it ends with an error.
+// Pipelines that a request may lose, without a token in between, before it ends with an error.
 constexpr uint32_t kMostLosses = 3;
 
 constexpr uint32_t kMostStepsPerStage = 4;
@@ -129,6 +129,7 @@ void Scheduler::OnToken(const Sampled& asked, SequenceResult result, SchedulerAc
     return End(entry);
   }
   sequence.tokens.push_back(token);
+  sequence.losses = 0;
   actions.tokens.push_back({request, sample, std::move(result)});
   const size_t length = sequence.tokens.size();
   if (length - sequence.prompt == sequence.request->max_tokens || length == config_.context) {
@@ -186,7 +187,8 @@ SchedulerActions Scheduler::Suspend() {
   for (const Sequences::iterator& entry : lost) {
     actions.finished.push_back(
         {entry->first.request, entry->first.sample, FinishReason::kError,
-         absl::UnavailableError(absl::StrCat("the request lost ", kMostLosses + 1, " pipelines"))});
+         absl::UnavailableError(absl::StrCat("the request lost ", kMostLosses + 1,
+                                             " pipelines without a token in between"))});
     End(entry);
   }
   return actions;

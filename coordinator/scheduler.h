@@ -35,8 +35,8 @@
 // stage; if two or more keep waiting there, one less.
 //
 // Loss. A pipeline may go and another come (Suspend, Restart): what ran waits again in its old
-// place and is computed anew. A request that has lost its pipeline four times ends with an error:
-// it may itself be what kills them.
+// place and is computed anew. A request that loses four pipelines without a token in between ends
+// with an error: it may itself be what kills them.
 #ifndef TERN_COORDINATOR_SCHEDULER_H_
 #define TERN_COORDINATOR_SCHEDULER_H_
 
@@ -162,7 +162,7 @@ class Scheduler {
     Priority priority = Priority::kNormal;  // raised while it waits
     absl::Time since;                       // when it got there, or into its state
     uint64_t turn = 0;                      // place in prompts_ or ready_
-    uint32_t losses = 0;                    // pipelines that went while it ran
+    uint32_t losses = 0;  // pipelines that went while it ran, since its last token
 
     // While it runs.
     SequenceId id = 0;            // on the stages; another each time it is admitted

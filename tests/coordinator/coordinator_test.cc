@@ -364,8 +364,8 @@ TEST_F(CoordinatorTest, ASpareTakesThePlaceOfALostWorker) {
   EXPECT_EQ(again.tokens, tokens);
 }
 
-TEST_F(CoordinatorTest, SamplesAreToldApart) {
-  ServeWithWorkers(2);
+TEST_F(CoordinatorTest, SamplesAreToldApartAndATimeoutEndsThem) {
+  ServeWithWorkers(1);
   v1::GenerateRequest request = RequestFor("Once", 20, /*seed=*/40);
   request.mutable_limits()->set_n(3);
   grpc::ClientContext context;
@@ -382,13 +382,46 @@ TEST_F(CoordinatorTest, SamplesAreToldApart) {
   EXPECT_EQ(seeds, (std::map<uint32_t, uint64_t>{{0, 40}, {1, 41}, {2, 42}}));
   EXPECT_EQ(tokens[2], client_->Generate(RequestFor("Once", 20, 42)).tokens);
   EXPECT_NE(tokens[2], tokens[0]);
-}
 
-TEST_F(CoordinatorTest, ATimeoutEndsARequest) {
-  ServeWithWorkers(1);
-  v1::GenerateRequest request = RequestFor("Once", 20);
   request.mutable_limits()->set_timeout_ms(0);
   EXPECT_EQ(client_->Generate(request).status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
+TEST_F(CoordinatorTest, AFullQueueSaysWhenToTryAgain) {
+  ServeWithWorkers(1);
+  v1::GenerateRequest request = RequestFor("Once", 200);
+  request.mutable_limits()->set_n(64);
+  std::vector<grpc::ClientContext> contexts(18);  // more than 1024 sequences
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::GenerateResponse>>> readers;
+  for (grpc::ClientContext& context : contexts) {
+    context.set_deadline(TestDeadline());
+    readers.push_back(client_->inference->Generate(&context, request));
+  }
+  // Goes first as long as it finds a place.
+  v1::GenerateRequest urgent = RequestFor("Once", 1);
+  urgent.mutable_limits()->set_priority(v1::PRIORITY_HIGH);
+  v1::GenerateResponse response;
+  std::string retry_ms;
+  grpc::Status status;
+  do {
+    grpc::ClientContext context;
+    context.set_deadline(TestDeadline());
+    const auto reader = client_->inference->Generate(&context, urgent);
+    while (reader->Read(&response)) {
+    }
+    status = reader->Finish();
+    const auto& metadata = context.GetServerTrailingMetadata();
+    const auto found = metadata.find("retry-after-ms");
+    if (found != metadata.end()) retry_ms.assign(found->second.data(), found->second.size());
+  } while (status.ok());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
+  EXPECT_THAT(status.error_message(), HasSubstr("try again in " + retry_ms + " ms"));
+  for (grpc::ClientContext& context : contexts) context.TryCancel();
+  for (const auto& reader : readers) {
+    while (reader->Read(&response)) {
+    }
+    reader->Finish();
+  }
 }
 
 TEST_F(CoordinatorTest, WorkersOutliveTheirCoordinator) {
