@@ -52,6 +52,7 @@ constexpr GemmKernel kGemmKernels[] = {
     {"gemm_tl2r32_avx2", Isa::kAvx2, Packing::kTL2R32, GemmTL2R32Avx2},
 #elif defined(__aarch64__)
     {"gemm_t2r16_neoni8mm", Isa::kNeonI8mm, Packing::kT2R16, GemmT2R16NeonI8mm},
+    {"gemm_b3r16_neoni8mm", Isa::kNeonI8mm, Packing::kB3R16, GemmB3R16NeonI8mm},
     {"gemm_t2r16_neondotprod", Isa::kNeonDotprod, Packing::kT2R16, GemmT2R16NeonDotprod},
     {"gemm_b3r16_neondotprod", Isa::kNeonDotprod, Packing::kB3R16, GemmB3R16NeonDotprod},
     {"gemm_t2r16_neon", Isa::kNeon, Packing::kT2R16, GemmT2R16Neon},

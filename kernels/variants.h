@@ -85,6 +85,7 @@ void ScreenQ8R16NeonDotprod(const GemmArgs& args);
 extern const ProbeKernel kProbeNeonDotprod;
 
 void GemmT2R16NeonI8mm(const GemmArgs& args);
+void GemmB3R16NeonI8mm(const GemmArgs& args);
 extern const ProbeKernel kProbeNeonI8mm;
 #endif
 

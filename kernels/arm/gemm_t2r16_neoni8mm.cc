@@ -3,15 +3,13 @@
 // tile, 8 rows, times four pairs of tokens has its sums in 16 registers.
 #include <arm_neon.h>
 
+#include "kernels/arm/token_pairs_inl.h"
 #include "kernels/t2r16.h"
 #include "kernels/variants.h"
 
 namespace tern {
 namespace {
 
-constexpr int kMaxPairs = 4;
-constexpr int kRowPairs = 4;
-constexpr size_t kHalfRows = 2 * kRowPairs;
 constexpr size_t kHalfBytes = kT2R16TileBytes / 2;
 
 // Two rows' codes of columns 0..7 and 8..15 of a tile.
@@ -39,33 +37,13 @@ void UnpackHalf(const uint8_t* bytes, RowPair* pairs /*[kRowPairs]*/) {
   }
 }
 
-// Where a pair of tokens is read from and written to. A last odd token is paired with itself.
-struct TokenPair {
-  const int8_t* x[2];
-  int32_t* sums[2];
-  int32_t x_sums[2];
-};
-
-TokenPair PairAt(const GemmArgs& args, size_t token) {
-  TokenPair pair;
-  for (size_t i = 0; i < 2; ++i) {
-    const size_t at = token + i < args.tokens ? token + i : token;
-    pair.x[i] = args.x + at * args.x_stride;
-    pair.sums[i] = args.sums + at * args.sums_stride;
-    pair.x_sums[i] = args.x_sums[at];
-  }
-  return pair;
-}
-
-// Lanes are [token, row] of two by two.
 void StoreSums(const TokenPair& pair, const int32x4_t* sums /*[kRowPairs]*/, size_t row) {
   for (int r = 0; r < kRowPairs; r += 2) {
-    const int64x2_t low = vreinterpretq_s64_s32(sums[r]);
-    const int64x2_t high = vreinterpretq_s64_s32(sums[r + 1]);
-    const int32x4_t of_first = vreinterpretq_s32_s64(vzip1q_s64(low, high));
-    const int32x4_t of_second = vreinterpretq_s32_s64(vzip2q_s64(low, high));
-    vst1q_s32(pair.sums[0] + row + 2 * r, vsubq_s32(of_first, vdupq_n_s32(pair.x_sums[0])));
-    vst1q_s32(pair.sums[1] + row + 2 * r, vsubq_s32(of_second, vdupq_n_s32(pair.x_sums[1])));
+    const int32x4x2_t rows = ByToken(sums[r], sums[r + 1]);
+    for (int i = 0; i < 2; ++i) {
+      const int32x4_t x_sum = vdupq_n_s32(pair.x_sums[i]);
+      vst1q_s32(pair.sums[i] + row + 2 * r, vsubq_s32(rows.val[i], x_sum));
+    }
   }
 }
 
