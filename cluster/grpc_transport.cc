@@ -180,7 +180,8 @@ absl::Status CheckMetadata(const grpc::CallbackServerContext& context, const cha
 }
 
 // Serves Link; the rest is said in the header.
-class LinkService : public v1::Stage::WithRawCallbackMethod_Link<v1::Stage::Service> {
+class LinkService : public v1::Stage::WithRawCallbackMethod_Link<
+                        v1::Stage::WithCallbackMethod_Probe<v1::Stage::Service>> {
  public:
   // What Accept was told. A link belongs to the one it was opened under.
   struct Session {
@@ -190,6 +191,13 @@ class LinkService : public v1::Stage::WithRawCallbackMethod_Link<v1::Stage::Serv
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Link(
       grpc::CallbackServerContext* context) override;
+
+  grpc::ServerUnaryReactor* Probe(grpc::CallbackServerContext* context, const v1::ProbeRequest*,
+                                  v1::ProbeResponse*) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
 
   // Sets the session, or none, and waits until no handler of an earlier one runs.
   void SetSession(std::shared_ptr<const Session> session) ABSL_LOCKS_EXCLUDED(mu_) {

@@ -6,11 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "base/log.h"
-#include "base/status_macros.h"
 #include "cluster/manifest.h"
-#include "partition/cost_model.h"
-#include "partition/planner.h"
 
 namespace tern {
 namespace {
@@ -21,7 +17,7 @@ std::string Describe(const RegisterWorker& info) {
                       absl::StrFormat("%.1f", 1 / info.speed.ternary.For(1)), " G weights/s");
 }
 
-absl::Status CheckBuild(const RegisterWorker& info, const std::string& version) {
+absl::Status CheckBuild(const Hello& info, const std::string& version) {
   if (info.protocol != kProtocolVersion) {
     return absl::FailedPreconditionError(absl::StrCat("worker ", info.name,
                                                       ": protocol version: found ", info.protocol,
@@ -45,7 +41,9 @@ absl::Status CheckDigest(const char* what, const std::string& found, const std::
 std::vector<MembershipAction> Membership::Step(absl::Time now, const MembershipEvent& event) {
   now_ = now;
   std::visit([this](const auto& what) { On(what); }, event);
+  StartProbes();
   MaybePlan();
+  MaybeMove();
   return std::exchange(actions_, {});
 }
 
@@ -56,10 +54,10 @@ void Membership::On(const WorkerSaid& event) {
   if (found != members_.end()) {
     found->second.heard = now_;
     std::visit([&](const auto& message) { Hear(found->second, message); }, event.message);
-  } else if (const auto* info = std::get_if<RegisterWorker>(&event.message)) {
-    Admit(event.worker, *info);
+  } else if (const auto* hello = std::get_if<Hello>(&event.message)) {
+    Greet(event.worker, *hello);
   } else {
-    Emit(EndWorker{event.worker, absl::InvalidArgumentError("a worker must register first")});
+    Emit(EndWorker{event.worker, absl::InvalidArgumentError("a worker must say hello first")});
   }
 }
 
@@ -70,13 +68,40 @@ void Membership::On(const PipelineFailed& event) {
   TakeDownAndWait(std::string(event.status.message()));
 }
 
+void Membership::On(const DrainWorker& event) {
+  const auto found = std::find_if(members_.begin(), members_.end(), [&](const auto& entry) {
+    return entry.second.registered && entry.second.info.name == event.name;
+  });
+  if (found == members_.end()) {
+    return Emit(DrainEnded{event.name,
+                           absl::NotFoundError(absl::StrCat("no worker is named ", event.name))});
+  }
+  Member& member = found->second;
+  if (member.draining) return;
+  Say("worker ", event.name, " is to be drained");
+  member.draining = true;
+  ++changes_;
+  // A move that was begun does not know of it.
+  if (move_.has_value()) GiveUpMove(absl::StrCat("worker ", event.name, " is to be drained"));
+  reconsider_ = true;
+  move_at_ = absl::InfinitePast();
+  if (phase_ == Phase::kIdle || phase_ == Phase::kServing) DismissDrained();
+}
+
 void Membership::On(const Tick&) {
+  for (const uint64_t number : probes_.Overdue(now_)) {
+    FinishProbe(number, absl::DeadlineExceededError("no answer"));
+  }
+  if (move_.has_value() && now_ - move_->progressed > kStuckAfter) {
+    GiveUpMove("fetching weights made no progress");
+  }
   std::vector<std::pair<WorkerId, absl::Status>> lost;
   for (const auto& [id, member] : members_) {
-    if (now_ - member.heard > kLease) {
+    const absl::Duration lease = member.registered ? kLease : kStuckAfter;
+    if (now_ - member.heard > lease) {
       lost.emplace_back(id,
                         absl::UnavailableError(absl::StrCat("silent for longer than its lease of ",
-                                                            absl::FormatDuration(kLease))));
+                                                            absl::FormatDuration(lease))));
     } else if (IsStuck(member)) {
       lost.emplace_back(id,
                         absl::UnavailableError(absl::StrCat("it has work but made no progress for ",
@@ -86,36 +111,52 @@ void Membership::On(const Tick&) {
   for (const auto& [id, status] : lost) Expel(id, status);
 }
 
-void Membership::Admit(WorkerId worker, const RegisterWorker& info) {
-  const absl::Status build = CheckBuild(info, config_.version);
-  if (!build.ok()) {
-    Say("refused: ", build.message());
-    Emit(EndWorker{worker, build});
-    return;
-  }
+void Membership::Greet(WorkerId worker, const Hello& hello) {
+  const auto refuse = [&](const absl::Status& status) {
+    Say("refused: ", status.message());
+    Emit(EndWorker{worker, status});
+  };
+  const absl::Status build = CheckBuild(hello, config_.version);
+  if (!build.ok()) return refuse(build);
   for (const auto& [id, member] : members_) {
-    if (member.info.name != info.name) continue;
-    Say("refused: a second worker named ", info.name, ", at ", info.data_address);
-    Emit(EndWorker{worker, absl::AlreadyExistsError(absl::StrCat(
-                               "worker name: found ", info.name, ", which the worker at ",
-                               member.info.data_address, " has; want another"))});
-    return;
+    if (member.hello.name != hello.name) continue;
+    return refuse(absl::AlreadyExistsError(
+        absl::StrCat("worker name: found ", hello.name, ", which a worker on ",
+                     member.hello.hostname, " has; want another")));
+  }
+  const absl::StatusOr<std::vector<int>> cpus = claims_.Claim(worker, hello);
+  if (!cpus.ok()) {
+    return refuse(absl::Status(cpus.status().code(),
+                               absl::StrCat("worker ", hello.name, ": ", cpus.status().message())));
   }
   Member& member = members_[worker];
   member.id = worker;
-  member.info = info;
+  member.hello = hello;
   member.heard = now_;
-  retry_at_ = absl::InfinitePast();
-  Say("worker ", info.name, " joined", phase_ == Phase::kIdle ? "" : " as a spare", " from ",
-      info.data_address, ": ", Describe(info));
-  Send(worker, Welcome{config_.version});
+  Send(worker, Welcome{config_.version, *cpus});
 }
 
-void Membership::Hear(Member& member, const RegisterWorker&) {
-  Expel(member.id, absl::InvalidArgumentError("a worker must register once"));
+void Membership::Hear(Member& member, const Hello&) {
+  Expel(member.id, absl::InvalidArgumentError("a worker must say hello once"));
+}
+
+void Membership::Hear(Member& member, const RegisterWorker& info) {
+  if (member.registered || info.name != member.hello.name) {
+    return Expel(member.id, absl::InvalidArgumentError(
+                                "a worker must register once, by the name of its hello"));
+  }
+  member.registered = true;
+  member.info = info;
+  ++changes_;
+  retry_at_ = absl::InfinitePast();
+  reconsider_ = true;
+  Say("worker ", info.name, " joined", phase_ == Phase::kIdle ? "" : " as a spare", " from ",
+      info.data_address, ": ", Describe(info));
+  if (config_.probe_links) probes_.Add(member.id, member.hello.host);
 }
 
 void Membership::Hear(Member& member, const LoadProgress& message) {
+  if (move_.has_value() && message.epoch == move_->next.epoch) move_->progressed = now_;
   if (!Concerns(member, message.epoch)) return;
   member.moved = now_;
   const int quarters = static_cast<int>(message.share * 4);
@@ -157,7 +198,9 @@ void Membership::Hear(Member& member, const StageCommitted& message) {
   if (!AllStages(StageState::kCommitted)) return;
   phase_ = Phase::kServing;
   failures_in_row_ = 0;
+  started_ = true;
   Emit(PipelineUp{pipeline_});
+  DismissDrained();
 }
 
 void Membership::Hear(Member& member, const StageFailed& message) {
@@ -186,7 +229,51 @@ void Membership::Hear(Member& member, const Heartbeat& message) {
   member.steps_queued = message.steps_queued;
 }
 
+void Membership::Hear(Member&, const LinkProbed& message) {
+  if (message.status.ok()) {
+    FinishProbe(message.number, message.speed);
+  } else {
+    FinishProbe(message.number, message.status);
+  }
+}
+
+void Membership::Hear(Member& member, const StagePrefetched& message) {
+  if (!move_.has_value() || message.epoch != move_->next.epoch) return;
+  if (!message.status.ok()) {
+    return GiveUpMove(absl::StrCat("worker ", member.info.name,
+                                   " cannot fetch its weights: ", message.status.message()));
+  }
+  move_->progressed = now_;
+  if (move_->fetching.erase(member.id) == 0) return;
+  Say("worker ", member.info.name, " has its weights (fetched ", message.bytes_fetched, " bytes)");
+  if (move_->fetching.empty()) FinishMove();
+}
+
 // --- State ---
+
+ClusterView Membership::View() const {
+  ClusterView view;
+  std::map<WorkerId, size_t> places;
+  for (const auto& [id, member] : members_) {
+    if (!member.registered) continue;
+    places[id] = view.workers.size();
+    view.workers.push_back({.info = member.info,
+                            .host = member.hello.host,
+                            .layers = {},
+                            .draining = member.draining});
+  }
+  for (const PipelineStage& stage : pipeline_.stages) {
+    const auto place = places.find(stage.worker);
+    if (place != places.end()) view.workers[place->second].layers = stage.layers;
+  }
+  for (const auto& [from, from_place] : places) {
+    for (const auto& [to, to_place] : places) {
+      const std::optional<LinkSpeed> speed = probes_.Speed(from, to);
+      if (from != to && speed.has_value()) view.links.push_back({from_place, to_place, *speed});
+    }
+  }
+  return view;
+}
 
 bool Membership::Concerns(const Member& member, uint64_t epoch) const {
   return phase_ != Phase::kIdle && epoch == pipeline_.epoch && member.state != StageState::kNone;
@@ -196,6 +283,12 @@ bool Membership::AllStages(StageState state) const {
   return std::all_of(
       pipeline_.stages.begin(), pipeline_.stages.end(),
       [&](const PipelineStage& stage) { return members_.at(stage.worker).state == state; });
+}
+
+size_t Membership::Available() const {
+  return static_cast<size_t>(std::count_if(members_.begin(), members_.end(), [](const auto& entry) {
+    return entry.second.registered && !entry.second.draining;
+  }));
 }
 
 bool Membership::IsStuck(const Member& member) const {
@@ -213,10 +306,10 @@ void Membership::Expel(WorkerId worker, const absl::Status& status) {
 void Membership::Lose(WorkerId worker, const std::string& reason) {
   const auto found = members_.find(worker);
   if (found == members_.end()) return;  // refused before, or expelled
-  const std::string name = found->second.info.name;
+  const std::string name = found->second.hello.name;
   const bool in_pipeline = found->second.state != StageState::kNone;
-  fan_out_.Forget(found->second.info.data_address);
-  members_.erase(found);
+  if (found->second.draining) Emit(DrainEnded{name, absl::OkStatus()});
+  Forget(worker);
   retry_at_ = absl::InfinitePast();
   const std::string lost = absl::StrCat("worker ", name, " was lost: ", reason);
   if (in_pipeline) {
@@ -226,9 +319,28 @@ void Membership::Lose(WorkerId worker, const std::string& reason) {
   }
 }
 
-void Membership::TakeDown(const std::string& reason) {
+// Also ends a move that it was to take part in.
+void Membership::Forget(WorkerId worker) {
+  const auto found = members_.find(worker);
+  const std::string name = found->second.hello.name;
+  fan_out_.Forget(found->second.info.data_address);
+  members_.erase(found);
+  claims_.Release(worker);
+  probes_.Remove(worker);
+  ++changes_;
+  if (!move_.has_value()) return;
+  const std::vector<PipelineStage>& stages = move_->next.stages;
+  if (std::any_of(stages.begin(), stages.end(),
+                  [&](const PipelineStage& stage) { return stage.worker == worker; })) {
+    GiveUpMove(absl::StrCat("worker ", name, " is gone"));
+  }
+}
+
+void Membership::TakeDown(const std::string& reason, bool is_move) {
   Say("pipeline down (epoch ", pipeline_.epoch, "): ", reason);
-  Emit(PipelineDown{pipeline_.epoch, absl::UnavailableError(reason)});
+  Emit(PipelineDown{pipeline_.epoch, absl::UnavailableError(reason), is_move});
+  move_.reset();
+  ++changes_;
   for (const PipelineStage& stage : pipeline_.stages) {
     const auto member = members_.find(stage.worker);
     if (member == members_.end()) continue;
@@ -245,132 +357,8 @@ void Membership::TakeDownAndWait(const std::string& reason) {
   retry_at_ = now_ + std::min(kFirstRetry * (1 << doublings), kLastRetry);
 }
 
-// --- Plans ---
-
-void Membership::MaybePlan() {
-  if (phase_ != Phase::kIdle || now_ < retry_at_) return;
-  const auto present = static_cast<uint32_t>(members_.size());
-  const uint32_t missing = present < config_.workers ? config_.workers - present : 0;
-  if (missing > 0 && missing != missing_noted_) {
-    Say("waiting for ", missing, " more worker", missing == 1 ? "" : "s", " (", present, " of ",
-        config_.workers, " here)");
-  }
-  missing_noted_ = missing;
-  if (missing > 0) return;
-  std::vector<const Member*> workers;
-  const absl::StatusOr<Plan> plan = ChoosePlan(workers);
-  if (plan.ok()) {
-    Prepare(*plan, workers);
-  } else {
-    Say("no plan is possible: ", plan.status().message(), "; waiting for more workers");
-    retry_at_ = absl::InfiniteFuture();
-  }
-}
-
-// Plans over the first workers, those that failed least first; or over those with the most memory,
-// if the model does not fit into the first; or over more of them than are wanted. Fills `workers`
-// with those that the plan counts.
-absl::StatusOr<Plan> Membership::ChoosePlan(std::vector<const Member*>& workers) const {
-  std::vector<const Member*> by_failures;
-  for (const auto& [id, member] : members_) by_failures.push_back(&member);
-  std::stable_sort(by_failures.begin(), by_failures.end(),
-                   [](const Member* a, const Member* b) { return a->failures < b->failures; });
-  std::vector<const Member*> by_memory = by_failures;
-  std::stable_sort(by_memory.begin(), by_memory.end(), [](const Member* a, const Member* b) {
-    return a->info.memory_bytes > b->info.memory_bytes;
-  });
-  absl::StatusOr<Plan> plan = absl::InternalError("no worker");
-  for (size_t count = config_.workers; count <= members_.size(); ++count) {
-    for (const std::vector<const Member*>* order : {&by_failures, &by_memory}) {
-      workers.assign(order->begin(), order->begin() + static_cast<ptrdiff_t>(count));
-      plan = PlanOver(workers);
-      if (!absl::IsResourceExhausted(plan.status())) return plan;
-    }
-  }
-  return plan;
-}
-
-absl::StatusOr<Plan> Membership::PlanOver(const std::vector<const Member*>& workers) const {
-  ClusterProfile cluster;
-  for (const Member* member : workers) {
-    cluster.workers.push_back({.name = member->info.name,
-                               .memory_bytes = member->info.memory_bytes,
-                               .speed = member->info.speed,
-                               .link = FastLink()});
-  }
-  PlanOptions options = config_.plan;
-  options.use_all = true;
-  TERN_ASSIGN_OR_RETURN(const CostModel costs,
-                        CostModel::Create(manifest_.config, std::move(cluster), options));
-  return MakePlan(costs);
-}
-
-void Membership::Prepare(const Plan& plan, const std::vector<const Member*>& workers) {
-  pipeline_ = {.epoch = pipeline_.epoch + 1, .stages = {}, .kv_pages = plan.kv_pages};
-  Say("plan (epoch ", pipeline_.epoch, "): ", plan.stages.size(), " stage",
-      plan.stages.size() == 1 ? "" : "s", ", KV cache for ", plan.kv_pages * kKvPageTokens,
-      " tokens");
-  for (const StagePlan& stage : plan.stages) {
-    const Member& worker = *workers[stage.worker];
-    pipeline_.stages.push_back({.worker = worker.id,
-                                .name = worker.info.name,
-                                .address = worker.info.data_address,
-                                .layers = stage.layers});
-    Say("  stage ", pipeline_.stages.size() - 1, ": layers ", stage.layers.begin, "-",
-        stage.layers.end - 1, " of ", manifest_.config.layers, " on worker ", worker.info.name);
-  }
-  phase_ = Phase::kPreparing;
-  Emit(PipelinePlanned{pipeline_});
-  std::vector<PrepareStage> orders = StageOrders();
-  for (size_t i = 0; i < orders.size(); ++i) {
-    Member& member = members_.at(pipeline_.stages[i].worker);
-    member.state = StageState::kLoading;
-    member.moved = now_;
-    member.quarters_noted = 0;
-    member.steps_done = 0;
-    member.steps_queued = 0;
-    Send(member.id, std::move(orders[i]));
-  }
-}
-
-std::vector<PrepareStage> Membership::StageOrders() const {
-  std::vector<PrepareStage> orders;
-  std::vector<std::string> addresses;
-  for (size_t i = 0; i < pipeline_.stages.size(); ++i) {
-    orders.push_back(StageOrder(i));
-    addresses.push_back(pipeline_.stages[i].address);
-  }
-  std::vector<std::vector<TensorRef>*> tensors;
-  for (PrepareStage& order : orders) tensors.push_back(&order.tensors);
-  fan_out_.FillPeers(addresses, tensors);
-  return orders;
-}
-
-PrepareStage Membership::StageOrder(size_t stage) const {
-  const bool last = stage + 1 == pipeline_.stages.size();
-  const LayerRange layers = pipeline_.stages[stage].layers;
-  return {.epoch = pipeline_.epoch,
-          .config = manifest_.config,
-          .model_digest = manifest_.digest,
-          .rope_digest = config_.rope_digest,
-          .tensors = StageTensors(manifest_, layers),
-          .model_path = config_.model_path,
-          .layers = layers,
-          .stage = static_cast<uint32_t>(stage),
-          .stages = static_cast<uint32_t>(pipeline_.stages.size()),
-          .next_address = last ? "" : pipeline_.stages[stage + 1].address,
-          .kv_type = config_.plan.kv_type,
-          .kv_pages = pipeline_.kv_pages,
-          .max_rows = config_.max_rows};
-}
-
 void Membership::Send(WorkerId worker, CoordinatorMessage message) {
   Emit(SendToWorker{worker, std::move(message)});
-}
-
-template <typename... Parts>
-void Membership::Say(const Parts&... parts) {
-  Emit(Note{absl::StrCat(parts...)});
 }
 
 }  // namespace tern

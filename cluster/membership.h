@@ -3,11 +3,18 @@
 // machine: events in, actions out; no clock, no lock, no socket. Tests drive it by text files
 // (tests/cluster/testdata/membership).
 //
-// Policy. Workers join in any number; the first `workers` of them form the pipeline, the others are
-// spares. A plan is installed in two phases: every stage prepares (loads its weights, allocates its
-// cache), and only when all are ready every stage commits. Each attempt has an epoch of its own,
-// and whatever speaks of another epoch is ignored. A worker that is lost, or fails, ends the epoch;
-// if enough workers are left, the next one begins at once.
+// Joining. A worker says hello, is given processors of its host that nobody else has, measures
+// itself and registers; then the links between its host and the others are probed.
+//
+// Plans. When `workers` are there, the best plan over all of them is made (partition/planner.h);
+// who is not in it is a spare. A plan is installed in two phases: every stage prepares (loads its
+// weights, allocates its cache), and only when all are ready every stage commits. Each attempt has
+// an epoch of its own, and whatever speaks of another epoch is ignored. A worker that is lost, or
+// fails, ends the epoch; the next one begins at once, with those that are left.
+//
+// Moves. While a pipeline serves, a better plan may come up because a worker joined, or another one
+// may be needed because a worker is to be drained. The workers of the new plan first fetch the
+// weights that they lack; then the old epoch ends and the new one begins. Requests are kept.
 //
 // A worker is lost when its stream breaks, when it is silent for longer than its lease, or when it
 // has work but shows no progress for long: a stuck compute loop must not look healthy.
@@ -16,14 +23,22 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "cluster/cpu_claims.h"
 #include "cluster/fan_out.h"
+#include "cluster/link_probes.h"
 #include "cluster/messages.h"
+#include "partition/cost_model.h"
 #include "partition/plan.h"
 
 namespace tern {
@@ -34,16 +49,20 @@ using WorkerId = uint64_t;
 // How often workers send a heartbeat, and how long one may be silent.
 inline constexpr absl::Duration kHeartbeatPeriod = absl::Milliseconds(500);
 inline constexpr absl::Duration kLease = absl::Seconds(2);
-// How long a worker may have steps queued, or a stage to load, without any progress. Generous: a
-// prefill step of a large model on a small machine takes a good part of a minute.
+// How long a worker may have steps queued, a stage to load, or itself to measure, without any
+// progress. Generous: a prefill step of a large model on a small machine takes a good part of a
+// minute.
 inline constexpr absl::Duration kStuckAfter = absl::Seconds(120);
 // Pause before a plan is tried again after a stage failed; doubles with each failure in a row.
 inline constexpr absl::Duration kFirstRetry = absl::Seconds(1);
 inline constexpr absl::Duration kLastRetry = absl::Seconds(30);
 
 struct MembershipConfig {
-  uint32_t workers = 2;  // that form a pipeline
-  std::string version;   // of this build: workers of another are refused
+  uint32_t workers = 2;      // waited for at the start; as many are in a pipeline if they are there
+  uint32_t max_workers = 0;  // in a pipeline; 0: as many as help
+  double move_gain = 0.1;    // a plan that is better by this share is worth moving to
+  bool probe_links = true;   // otherwise links count as fast
+  std::string version;       // of this build: workers of another are refused
   PlanOptions plan;
   std::string model_path;   // of the coordinator's file
   std::string rope_digest;  // as this build computes it
@@ -65,7 +84,7 @@ struct Pipeline {
 
 // --- Events ---
 
-// The first message of a worker is its RegisterWorker.
+// The first message of a worker is its Hello.
 struct WorkerSaid {
   WorkerId worker = 0;
   WorkerMessage message;
@@ -80,10 +99,14 @@ struct PipelineFailed {
   uint64_t epoch = 0;
   absl::Status status;
 };
+// A worker's layers are to move to others, and it is to end. Answered by DrainEnded.
+struct DrainWorker {
+  std::string name;
+};
 // Time has passed. Wanted a few times a second.
 struct Tick {};
 
-using MembershipEvent = std::variant<WorkerSaid, WorkerGone, PipelineFailed, Tick>;
+using MembershipEvent = std::variant<WorkerSaid, WorkerGone, PipelineFailed, DrainWorker, Tick>;
 
 // --- Actions, in order ---
 
@@ -104,18 +127,38 @@ struct PipelinePlanned {
 struct PipelineUp {
   Pipeline pipeline;
 };
-// The epoch is over, whether it was up or not. Requests end with `reason`, which is UNAVAILABLE.
+// The epoch is over, whether it was up or not. Requests wait for the next one; if it does not come
+// in time they end with `reason`, which is UNAVAILABLE.
 struct PipelineDown {
   uint64_t epoch = 0;
   absl::Status reason;
+  bool is_move = false;  // by choice: the next epoch begins at once
+};
+// The worker is gone; or NOT_FOUND if there is none of the name, FAILED_PRECONDITION if the others
+// cannot do without it.
+struct DrainEnded {
+  std::string name;
+  absl::Status status;
 };
 // A line for the log.
 struct Note {
   std::string text;
 };
 
-using MembershipAction =
-    std::variant<SendToWorker, EndWorker, PipelinePlanned, PipelineUp, PipelineDown, Note>;
+using MembershipAction = std::variant<SendToWorker, EndWorker, PipelinePlanned, PipelineUp,
+                                      PipelineDown, DrainEnded, Note>;
+
+// What there is, for those who ask.
+struct WorkerView {
+  RegisterWorker info;
+  std::string host;   // see Hello
+  LayerRange layers;  // of its stage; none: a spare
+  bool draining = false;
+};
+struct ClusterView {
+  std::vector<WorkerView> workers;  // those registered, in order of their streams
+  std::vector<PairLink> links;      // between them, as probed
+};
 
 // Thread-compatible.
 class Membership {
@@ -127,60 +170,108 @@ class Membership {
   // Handles `event`, which happened at `now`; time never goes back.
   std::vector<MembershipAction> Step(absl::Time now, const MembershipEvent& event);
 
+  ClusterView View() const;
+  // Grows whenever View may have changed.
+  uint64_t changes() const { return changes_; }
+
  private:
   enum class Phase { kIdle, kPreparing, kCommitting, kServing };
   enum class StageState { kNone, kLoading, kReady, kCommitted };
 
   struct Member {
     WorkerId id = 0;
-    RegisterWorker info;
-    absl::Time heard;  // last message
-    absl::Time moved;  // last progress of its stage
+    Hello hello;
+    bool registered = false;
+    RegisterWorker info;  // once registered
+    absl::Time heard;     // last message
+    absl::Time moved;     // last progress of its stage
     StageState state = StageState::kNone;
     int quarters_noted = 0;  // of its loading
     uint64_t steps_done = 0;
     uint64_t steps_queued = 0;
     uint32_t failures = 0;  // of its stages, other than lost links
+    bool draining = false;
+  };
+
+  // A plan and the workers that it counts.
+  struct Choice {
+    std::vector<const Member*> workers;
+    CostModel costs;
+    Plan plan;
+  };
+
+  // A pipeline that will follow the present one.
+  struct Move {
+    Pipeline next;
+    std::set<WorkerId> fetching;
+    absl::Time progressed;
   };
 
   void On(const WorkerSaid& event);
   void On(const WorkerGone& event);
   void On(const PipelineFailed& event);
+  void On(const DrainWorker& event);
   void On(const Tick& event);
 
-  void Admit(WorkerId worker, const RegisterWorker& info);
+  void Greet(WorkerId worker, const Hello& hello);
+  void Hear(Member& member, const Hello& message);
   void Hear(Member& member, const RegisterWorker& message);
   void Hear(Member& member, const LoadProgress& message);
   void Hear(Member& member, const StageReady& message);
   void Hear(Member& member, const StageCommitted& message);
   void Hear(Member& member, const StageFailed& message);
   void Hear(Member& member, const Heartbeat& message);
+  void Hear(Member& member, const LinkProbed& message);
+  void Hear(Member& member, const StagePrefetched& message);
 
   // Whether `member` runs a stage of the present epoch and `epoch` is that.
   bool Concerns(const Member& member, uint64_t epoch) const;
   bool AllStages(StageState state) const;
   bool IsStuck(const Member& member) const;
+  size_t Available() const;  // workers that a plan may count
 
   // Ends a worker's stream, which is then lost.
   void Expel(WorkerId worker, const absl::Status& status);
   void Lose(WorkerId worker, const std::string& reason);
+  void Forget(WorkerId worker);
   // Ends the epoch.
-  void TakeDown(const std::string& reason);
+  void TakeDown(const std::string& reason, bool is_move = false);
   // As TakeDown, for a failure that may come again: the next plan waits.
   void TakeDownAndWait(const std::string& reason);
 
+  // --- membership_plan.cc ---
+
+  void StartProbes();
+  void FinishProbe(uint64_t number, const absl::StatusOr<LinkSpeed>& found);
+
   // Installs a plan if none is and enough workers are there.
   void MaybePlan();
-  absl::StatusOr<Plan> ChoosePlan(std::vector<const Member*>& workers) const;
-  absl::StatusOr<Plan> PlanOver(const std::vector<const Member*>& workers) const;
-  void Prepare(const Plan& plan, const std::vector<const Member*>& workers);
-  PrepareStage StageOrder(size_t stage) const;
-  std::vector<PrepareStage> StageOrders() const;
+  absl::StatusOr<Choice> ChoosePlan() const;
+  absl::StatusOr<Choice> PlanOver(const std::vector<const Member*>& workers) const;
+  ClusterProfile ProfileOf(const std::vector<const Member*>& workers) const;
+  Pipeline PipelineOf(const Choice& choice) const;  // of the next epoch
+  void Install(Pipeline pipeline);
+  PrepareStage StageOrder(const Pipeline& pipeline, size_t stage) const;
+  std::vector<PrepareStage> StageOrders(const Pipeline& pipeline) const;
+
+  // Begins to move to another plan, if one is wanted.
+  void MaybeMove();
+  void PreferSubstitutes(Choice& choice) const;
+  bool IsWorthMoving(const Choice& choice);
+  double Value(const CostModel& costs, const Plan& plan) const;
+  void BeginMove(const Choice& choice);
+  void FinishMove();
+  void GiveUpMove(const std::string& reason);
+  // Those that are to be drained and have no stage left are; and those that cannot be, are not.
+  void DismissDrained();
+  bool RefuseDrains(const absl::Status& reason);
 
   void Emit(MembershipAction action) { actions_.push_back(std::move(action)); }
   void Send(WorkerId worker, CoordinatorMessage message);
   template <typename... Parts>
-  void Say(const Parts&... parts);
+  void Say(const Parts&... parts) {
+    Emit(Note{absl::StrCat(parts...)});
+  }
 
   const MembershipConfig config_;
   const ModelManifest& manifest_;
@@ -188,12 +279,19 @@ class Membership {
   absl::Time now_;
   std::vector<MembershipAction> actions_;  // of the Step at work
   std::map<WorkerId, Member> members_;     // in order of their streams
+  CpuClaims claims_;
+  LinkProbes probes_;
   Phase phase_ = Phase::kIdle;
   FanOut fan_out_;
   Pipeline pipeline_;  // its epoch is the last one begun; no stages while idle
   absl::Time retry_at_ = absl::InfinitePast();
   uint32_t failures_in_row_ = 0;
   uint32_t missing_noted_;  // workers that the log was told are waited for
+  bool started_ = false;    // a pipeline was up since there last was nobody
+  std::optional<Move> move_;
+  bool reconsider_ = false;  // something changed that may make another plan better
+  absl::Time move_at_ = absl::InfinitePast();  // not before
+  uint64_t changes_ = 0;
 };
 
 }  // namespace tern

@@ -43,6 +43,27 @@ struct ModelManifest {
 
 // --- Worker to coordinator ---
 
+// A core that a worker's process may use.
+struct HostCore {
+  uint32_t numa_node = 0;
+  std::vector<int> cpus;  // its hardware threads, ascending
+  bool operator==(const HostCore&) const = default;
+};
+
+// The first message: who is there, and which processors it wants. Answered by Welcome.
+struct Hello {
+  std::string name;     // unique in the cluster, e.g. "host:pid"
+  std::string version;  // of the build
+  uint32_t protocol = 0;
+  std::string host;      // the machine: processors of the same number are the same ones there
+  std::string hostname;  // what people call it
+  std::vector<HostCore> cores;
+  bool automatic = false;  // whichever the coordinator gives
+  std::vector<int> cpus;   // if not automatic: these; none: the worker is not pinned
+};
+
+// The second one, once the worker has its processors and has measured itself. Its name, version and
+// protocol are those of its Hello.
 struct RegisterWorker {
   std::string name;          // unique in the cluster, e.g. "host:pid"
   std::string data_address;  // where frames for it go, "host:port"
@@ -87,15 +108,30 @@ struct Heartbeat {
   uint64_t steps_queued = 0;
 };
 
-using WorkerMessage =
-    std::variant<RegisterWorker, LoadProgress, StageReady, StageCommitted, StageFailed, Heartbeat>;
+// The answer to ProbeLink.
+struct LinkProbed {
+  uint64_t number = 0;
+  absl::Status status;
+  LinkSpeed speed;  // if the status is OK
+};
+
+// The answer to PrefetchStage: the stage's tensors are at hand, or why not.
+struct StagePrefetched {
+  uint64_t epoch = 0;
+  absl::Status status;
+  uint64_t bytes_fetched = 0;  // over the network
+};
+
+using WorkerMessage = std::variant<Hello, RegisterWorker, LoadProgress, StageReady, StageCommitted,
+                                   StageFailed, Heartbeat, LinkProbed, StagePrefetched>;
 
 // --- Coordinator to worker ---
 
-// The registration was accepted. (One that is refused ends the stream with FAILED_PRECONDITION and
-// a message that names both versions.)
+// The worker may register, and has these processors to itself on its host; none: it is not to be
+// pinned. (One that is refused has its stream ended with the reason.)
 struct Welcome {
   std::string coordinator_version;
+  std::vector<int> cpus;
 };
 
 // First phase of a plan: load, allocate, answer StageReady or StageFailed.
@@ -126,7 +162,25 @@ struct AbandonStage {
   std::string reason;
 };
 
-using CoordinatorMessage = std::variant<Welcome, PrepareStage, CommitStage, AbandonStage>;
+// Time the link to a worker's data address; answer LinkProbed.
+struct ProbeLink {
+  uint64_t number = 0;
+  std::string address;
+};
+
+// A stage that may be prepared soon, with `stage.epoch`: get its tensors, so that preparing it then
+// takes no time; answer StagePrefetched. The present stage goes on. Any other order ends it.
+struct PrefetchStage {
+  PrepareStage stage;
+};
+
+// The worker is not needed any more: it ends, with OK.
+struct Dismiss {
+  std::string reason;
+};
+
+using CoordinatorMessage = std::variant<Welcome, PrepareStage, CommitStage, AbandonStage, ProbeLink,
+                                        PrefetchStage, Dismiss>;
 
 }  // namespace tern
 

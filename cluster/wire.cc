@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "cluster/address.h"
 #include "cluster/config_wire.h"
+#include "cluster/join_wire.h"
 #include "cluster/wire_checks.h"
 #include "model/weights.h"
 
@@ -24,6 +25,12 @@ constexpr uint64_t kMaxKvPages = uint64_t{1} << 32;  // page numbers are 32-bit
 constexpr uint64_t kMaxRows = 1 << 16;
 
 // --- Worker to coordinator ---
+
+void Fill(const Hello& from, v1::WorkerMessage& to) { FillHello(from, *to.mutable_hello()); }
+
+void Fill(const LinkProbed& from, v1::WorkerMessage& to) {
+  FillLinkProbed(from, *to.mutable_link_probed());
+}
 
 void Fill(const RegisterWorker& from, v1::WorkerMessage& to) {
   v1::Register& proto = *to.mutable_register_worker();
@@ -75,6 +82,14 @@ void Fill(const Heartbeat& from, v1::WorkerMessage& to) {
   proto.set_epoch(from.epoch);
   proto.set_steps_done(from.steps_done);
   proto.set_steps_queued(from.steps_queued);
+}
+
+void Fill(const StagePrefetched& from, v1::WorkerMessage& to) {
+  v1::StagePrefetched& proto = *to.mutable_stage_prefetched();
+  proto.set_epoch(from.epoch);
+  proto.set_code(static_cast<int32_t>(from.status.code()));
+  proto.set_message(Printable(from.status.message()));
+  proto.set_bytes_fetched(from.bytes_fetched);
 }
 
 absl::Status CheckPositive(const char* field, double found) {
@@ -165,6 +180,13 @@ absl::StatusOr<WorkerMessage> Parse(const v1::Heartbeat& proto) {
   return Heartbeat{proto.epoch(), proto.steps_done(), proto.steps_queued()};
 }
 
+absl::StatusOr<WorkerMessage> Parse(const v1::StagePrefetched& proto) {
+  TERN_RETURN_IF_ERROR(CheckEpoch(proto.epoch()));
+  StagePrefetched message{proto.epoch(), absl::OkStatus(), proto.bytes_fetched()};
+  TERN_RETURN_IF_ERROR(ParseStatus(proto.code(), proto.message(), message.status));
+  return message;
+}
+
 // --- Coordinator to worker ---
 
 void Fill(const TensorRef& from, v1::TensorRef& to) {
@@ -230,11 +252,19 @@ absl::Status CheckPlace(const PrepareStage& stage) {
 }
 
 void Fill(const Welcome& from, v1::CoordinatorMessage& to) {
-  to.mutable_welcome()->set_coordinator_version(from.coordinator_version);
+  FillWelcome(from, *to.mutable_welcome());
 }
 
-void Fill(const PrepareStage& from, v1::CoordinatorMessage& to) {
-  v1::PrepareStage& proto = *to.mutable_prepare();
+void Fill(const ProbeLink& from, v1::CoordinatorMessage& to) {
+  to.mutable_probe_link()->set_number(from.number);
+  to.mutable_probe_link()->set_address(from.address);
+}
+
+void Fill(const Dismiss& from, v1::CoordinatorMessage& to) {
+  to.mutable_dismiss()->set_reason(Printable(from.reason));
+}
+
+void FillStage(const PrepareStage& from, v1::PrepareStage& proto) {
   proto.set_epoch(from.epoch);
   FillConfig(from.config, *proto.mutable_config());
   proto.set_model_digest(from.model_digest);
@@ -251,6 +281,14 @@ void Fill(const PrepareStage& from, v1::CoordinatorMessage& to) {
   proto.set_max_rows(from.max_rows);
 }
 
+void Fill(const PrepareStage& from, v1::CoordinatorMessage& to) {
+  FillStage(from, *to.mutable_prepare());
+}
+
+void Fill(const PrefetchStage& from, v1::CoordinatorMessage& to) {
+  FillStage(from.stage, *to.mutable_prefetch()->mutable_stage());
+}
+
 void Fill(const CommitStage& from, v1::CoordinatorMessage& to) {
   to.mutable_commit()->set_epoch(from.epoch);
 }
@@ -260,12 +298,7 @@ void Fill(const AbandonStage& from, v1::CoordinatorMessage& to) {
   to.mutable_abandon()->set_reason(Printable(from.reason));
 }
 
-absl::StatusOr<CoordinatorMessage> Parse(const v1::Welcome& proto) {
-  TERN_RETURN_IF_ERROR(CheckName("coordinator_version", proto.coordinator_version()));
-  return Welcome{proto.coordinator_version()};
-}
-
-absl::StatusOr<CoordinatorMessage> Parse(const v1::PrepareStage& proto) {
+absl::StatusOr<PrepareStage> ParseStage(const v1::PrepareStage& proto) {
   PrepareStage stage{.epoch = proto.epoch(),
                      .config = {},
                      .model_digest = proto.model_digest(),
@@ -290,6 +323,16 @@ absl::StatusOr<CoordinatorMessage> Parse(const v1::PrepareStage& proto) {
   TERN_RETURN_IF_ERROR(CheckRange("max_rows", stage.max_rows, 1, kMaxRows));
   TERN_ASSIGN_OR_RETURN(stage.tensors, ParseTensors(proto, stage));
   return stage;
+}
+
+absl::StatusOr<CoordinatorMessage> Parse(const v1::PrefetchStage& proto) {
+  TERN_ASSIGN_OR_RETURN(PrepareStage stage, ParseStage(proto.stage()));
+  return PrefetchStage{std::move(stage)};
+}
+
+absl::StatusOr<CoordinatorMessage> Parse(const v1::Dismiss& proto) {
+  TERN_RETURN_IF_ERROR(CheckText("reason", proto.reason(), kMaxReasonBytes));
+  return Dismiss{proto.reason()};
 }
 
 absl::StatusOr<CoordinatorMessage> Parse(const v1::CommitStage& proto) {
@@ -319,6 +362,8 @@ v1::CoordinatorMessage ToProto(const CoordinatorMessage& message) {
 
 absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& proto) {
   switch (proto.kind_case()) {
+    case v1::WorkerMessage::kHello:
+      return ParseHello(proto.hello());
     case v1::WorkerMessage::kRegisterWorker:
       return Parse(proto.register_worker());
     case v1::WorkerMessage::kLoadProgress:
@@ -331,6 +376,10 @@ absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& proto) {
       return Parse(proto.stage_failed());
     case v1::WorkerMessage::kHeartbeat:
       return Parse(proto.heartbeat());
+    case v1::WorkerMessage::kLinkProbed:
+      return ParseLinkProbed(proto.link_probed());
+    case v1::WorkerMessage::kStagePrefetched:
+      return Parse(proto.stage_prefetched());
     case v1::WorkerMessage::KIND_NOT_SET:
       break;
   }
@@ -340,9 +389,15 @@ absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& proto) {
 absl::StatusOr<CoordinatorMessage> FromProto(const v1::CoordinatorMessage& proto) {
   switch (proto.kind_case()) {
     case v1::CoordinatorMessage::kWelcome:
-      return Parse(proto.welcome());
+      return ParseWelcome(proto.welcome());
     case v1::CoordinatorMessage::kPrepare:
-      return Parse(proto.prepare());
+      return ParseStage(proto.prepare());
+    case v1::CoordinatorMessage::kProbeLink:
+      return ParseProbeLink(proto.probe_link());
+    case v1::CoordinatorMessage::kPrefetch:
+      return Parse(proto.prefetch());
+    case v1::CoordinatorMessage::kDismiss:
+      return Parse(proto.dismiss());
     case v1::CoordinatorMessage::kCommit:
       return Parse(proto.commit());
     case v1::CoordinatorMessage::kAbandon:

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "cluster/grpc_util.h"
+#include "cluster/join_wire.h"
 #include "cluster/wire.h"
 #include "proto/cluster.grpc.pb.h"
 
@@ -95,11 +96,26 @@ class ClusterService final : public v1::Cluster::CallbackService {
   grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* context,
                                         const v1::ListWorkersRequest*,
                                         v1::ListWorkersResponse* response) override {
-    for (const RegisterWorker& worker : controller_.workers()) {
-      *response->add_workers() = ToProto(WorkerMessage(worker)).register_worker();
+    const ClusterView view = controller_.view();
+    for (const WorkerView& worker : view.workers) {
+      *response->add_workers() = ToProto(WorkerMessage(worker.info)).register_worker();
+    }
+    for (const PairLink& link : view.links) {
+      v1::WorkerLink& proto = *response->add_links();
+      proto.set_from(static_cast<uint32_t>(link.from));
+      proto.set_to(static_cast<uint32_t>(link.to));
+      FillLinkSpeed(link.speed, *proto.mutable_speed());
     }
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+  grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context,
+                                  const v1::DrainRequest* request, v1::DrainResponse*) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    controller_.Drain(request->worker(),
+                      [reactor](const absl::Status& status) { reactor->Finish(ToGrpc(status)); });
     return reactor;
   }
 

@@ -40,10 +40,6 @@ WorkerId Controller::Connect(std::shared_ptr<WorkerStream> stream) {
 }
 
 void Controller::OnMessage(WorkerId worker, WorkerMessage message) {
-  if (const auto* registration = std::get_if<RegisterWorker>(&message)) {
-    MutexLock lock(mu_);
-    workers_[worker] = *registration;
-  }
   Post(WorkerSaid{worker, std::move(message)});
 }
 
@@ -51,14 +47,24 @@ void Controller::OnGone(WorkerId worker, const std::string& reason) {
   Post(WorkerGone{worker, reason});
   MutexLock lock(mu_);
   streams_.erase(worker);
-  workers_.erase(worker);
 }
 
-std::vector<RegisterWorker> Controller::workers() const {
+void Controller::Drain(const std::string& name, std::function<void(absl::Status)> done) {
+  {
+    MutexLock lock(mu_);
+    if (!stop_) {
+      drains_.emplace(name, std::move(done));
+      events_.push_back(DrainWorker{name});
+      wake_.NotifyOne();
+      return;
+    }
+  }
+  done(absl::CancelledError("the coordinator shut down"));
+}
+
+ClusterView Controller::view() const {
   MutexLock lock(mu_);
-  std::vector<RegisterWorker> workers;
-  for (const auto& [id, registration] : workers_) workers.push_back(registration);
-  return workers;
+  return view_;
 }
 
 void Controller::OnEngineError(const absl::Status& status) {
@@ -107,6 +113,11 @@ void Controller::Step(const MembershipEvent& event) {
   for (const MembershipAction& action : membership_.Step(MonotonicNow(), event)) {
     std::visit([this](const auto& what) { Do(what); }, action);
   }
+  if (membership_.changes() == changes_published_) return;
+  changes_published_ = membership_.changes();
+  ClusterView view = membership_.View();
+  MutexLock lock(mu_);
+  view_ = std::move(view);
 }
 
 void Controller::Shutdown() {
@@ -114,10 +125,13 @@ void Controller::Shutdown() {
   options_.engine->StopPipeline(absl::UnavailableError("the coordinator shut down"));
   options_.receiver->Refuse();
   std::vector<std::shared_ptr<WorkerStream>> streams;
+  std::multimap<std::string, std::function<void(absl::Status)>> drains;
   {
     MutexLock lock(mu_);
     for (const auto& [id, stream] : streams_) streams.push_back(stream);
+    drains = std::exchange(drains_, {});
   }
+  for (const auto& [name, done] : drains) done(absl::CancelledError("the coordinator shut down"));
   for (const auto& stream : streams) stream->End(absl::OkStatus());
 }
 
@@ -170,8 +184,19 @@ void Controller::Do(const PipelineUp& action) {
 // Whoever asks for health after a request has failed must not be told that all is well.
 void Controller::Do(const PipelineDown& action) {
   SetPipeline(std::nullopt);
-  options_.engine->LosePipeline(action.reason);
+  options_.engine->LosePipeline(action.reason, /*planned=*/action.is_move);
   options_.receiver->Refuse();
+}
+
+void Controller::Do(const DrainEnded& action) {
+  std::vector<std::function<void(absl::Status)>> ended;
+  {
+    MutexLock lock(mu_);
+    const auto [begin, end] = drains_.equal_range(action.name);
+    for (auto drain = begin; drain != end; ++drain) ended.push_back(std::move(drain->second));
+    drains_.erase(begin, end);
+  }
+  for (const auto& done : ended) done(action.status);
 }
 
 void Controller::Do(const Note& action) { LogInfo(action.text); }

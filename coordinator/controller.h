@@ -64,8 +64,14 @@ class Controller {
   // The engine stopped the pipeline by itself.
   void OnEngineError(const absl::Status& status);
 
-  // The workers that are connected and have registered, in order of their streams.
-  std::vector<RegisterWorker> workers() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Moves the layers of the worker of that name to others and ends it; `done`, which must not
+  // block, is called once when that has happened or is refused: see DrainEnded; CANCELLED if the
+  // controller stops before.
+  void Drain(const std::string& name, std::function<void(absl::Status)> done)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The workers that are connected and have registered, and the links between them.
+  ClusterView view() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // The pipeline that is up.
   std::optional<Pipeline> pipeline() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -83,18 +89,21 @@ class Controller {
   void Do(const PipelinePlanned& action);
   void Do(const PipelineUp& action);
   void Do(const PipelineDown& action);
+  void Do(const DrainEnded& action) ABSL_LOCKS_EXCLUDED(mu_);
   void Do(const Note& action);
   void SetPipeline(std::optional<Pipeline> pipeline) ABSL_LOCKS_EXCLUDED(mu_);
   std::shared_ptr<WorkerStream> Find(WorkerId worker) const ABSL_LOCKS_EXCLUDED(mu_);
 
   const ControllerOptions options_;
-  Membership membership_;  // of the thread alone
+  Membership membership_;           // of the thread alone
+  uint64_t changes_published_ = 0;  // of the thread alone: see Membership::changes
 
   mutable Mutex mu_;
   CondVar wake_;
   std::deque<MembershipEvent> events_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<WorkerId, std::shared_ptr<WorkerStream>> streams_ ABSL_GUARDED_BY(mu_);
-  std::map<WorkerId, RegisterWorker> workers_ ABSL_GUARDED_BY(mu_);
+  ClusterView view_ ABSL_GUARDED_BY(mu_);
+  std::multimap<std::string, std::function<void(absl::Status)>> drains_ ABSL_GUARDED_BY(mu_);
   WorkerId last_worker_ ABSL_GUARDED_BY(mu_) = 0;
   std::optional<Pipeline> pipeline_ ABSL_GUARDED_BY(mu_);
   bool stop_ ABSL_GUARDED_BY(mu_) = false;

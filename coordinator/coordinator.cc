@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -41,6 +42,7 @@ namespace {
 
 constexpr uint32_t kMaxWorkers = 4096;
 constexpr uint32_t kMaxRows = 4096;
+constexpr uint32_t kMaxStreams = 1 << 20;
 constexpr auto kShutdownGrace = std::chrono::milliseconds(500);
 constexpr char kInference[] = "tern.v1.Inference";
 
@@ -52,6 +54,15 @@ absl::Status CheckRange(const char* flag, uint64_t value, uint64_t most) {
 
 absl::Status Check(const CoordinatorOptions& options) {
   TERN_RETURN_IF_ERROR(CheckRange("--workers", options.workers, kMaxWorkers));
+  if (options.max_workers > 0) {
+    TERN_RETURN_IF_ERROR(CheckRange("--max-workers", options.max_workers, kMaxWorkers));
+    TERN_RETURN_IF_ERROR(CheckRange("--workers", options.workers, options.max_workers));
+  }
+  TERN_RETURN_IF_ERROR(CheckRange("--streams", options.streams, kMaxStreams));
+  if (!std::isfinite(options.move_gain) || options.move_gain < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--move-gain: found ", options.move_gain, ", want a number from 0"));
+  }
   TERN_RETURN_IF_ERROR(CheckRange("--max-rows", options.max_rows, kMaxRows));
   return CheckRange("--prefill-chunk", options.prefill_chunk, options.max_rows);
 }
@@ -166,8 +177,13 @@ ControllerOptions Coordinator::Impl::ControllerSetup(const CoordinatorOptions& o
       options.kv_tokens == 0 ? 2 * uint64_t{manifest_.config.context} : options.kv_tokens;
   std::error_code ignored;
   return {.membership = {.workers = options.workers,
+                         .max_workers = options.max_workers,
+                         .move_gain = options.move_gain,
                          .version = kVersion,
-                         .plan = {.kv_type = options.kv_type, .kv_tokens = kv_tokens},
+                         .plan = {.kv_type = options.kv_type,
+                                  .kv_tokens = kv_tokens,
+                                  .objective = options.objective,
+                                  .streams = options.streams},
                          .model_path = std::filesystem::absolute(options.model_path, ignored),
                          .rope_digest = RopeDigest(manifest_.config),
                          .max_rows = options.max_rows},

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "model/kv_cache.h"
+#include "partition/plan.h"
 
 namespace tern {
 
@@ -19,8 +20,13 @@ struct CoordinatorOptions {
   std::string model_path;
   std::string chat_template;              // a name of text/chat_template.h; empty: as the file says
   std::string listen = "127.0.0.1:7000";  // port 0: any
-  uint32_t workers = 2;                   // that form the pipeline
-  uint64_t kv_tokens = 0;                 // KV cache over all sequences; 0: twice the context
+  uint32_t workers = 2;      // waited for at the start; as many are used if they are there
+  uint32_t max_workers = 0;  // used in a pipeline; 0: as many as help
+  double move_gain = 0.1;    // a plan that is better by this share is moved to
+  // What plans are judged by.
+  Objective objective = Objective::kThroughput;
+  uint32_t streams = 8;    // that generate at once
+  uint64_t kv_tokens = 0;  // KV cache over all sequences; 0: twice the context
   KvType kv_type = KvType::kF16;
   uint32_t max_rows = 256;      // of a step
   uint32_t prefill_chunk = 64;  // most prompt rows of one sequence in a step

@@ -21,6 +21,12 @@
 #include "coordinator/rate_meter.h"
 
 namespace tern {
+namespace {
+
+// How long requests wait at least for a pipeline that is being moved to.
+constexpr absl::Duration kPlannedTimeout = absl::Seconds(60);
+
+}  // namespace
 
 class Engine::Impl {
  public:
@@ -50,8 +56,10 @@ class Engine::Impl {
     Post([this, reason = std::move(reason)] { Stop(reason); });
   }
 
-  void LosePipeline(absl::Status reason) {
-    Post([this, reason = std::move(reason)] { Lose(reason); });
+  void LosePipeline(absl::Status reason, bool planned) {
+    Post([this, planned, reason = std::move(reason)] {
+      Lose(reason, planned ? std::max(recovery_timeout_, kPlannedTimeout) : recovery_timeout_);
+    });
   }
 
   void OnTaken(uint64_t epoch, uint64_t step) {
@@ -130,7 +138,7 @@ class Engine::Impl {
   void Deliver(SchedulerActions::Token token);
   void Finish(RequestId id, uint32_t sample, FinishReason reason, const absl::Status& status);
   void Stop(const absl::Status& reason);
-  void Lose(const absl::Status& reason);
+  void Lose(const absl::Status& reason, absl::Duration timeout);
   void Break(const absl::Status& reason);
   bool is_up() const { return first_stage_ != nullptr; }
 
@@ -319,12 +327,12 @@ void Engine::Impl::Stop(const absl::Status& reason) {
   while (!live_.empty()) Finish(live_.begin()->first, 0, finish, reason);
 }
 
-void Engine::Impl::Lose(const absl::Status& reason) {
-  if (recovery_timeout_ <= absl::ZeroDuration()) return Stop(reason);
+void Engine::Impl::Lose(const absl::Status& reason, absl::Duration timeout) {
+  if (timeout <= absl::ZeroDuration()) return Stop(reason);
   if (!is_up()) return;
   first_stage_.reset();
   down_reason_ = reason;
-  give_up_ = MonotonicNow() + recovery_timeout_;
+  give_up_ = MonotonicNow() + timeout;
   Apply(scheduler_->Suspend());
 }
 
@@ -346,7 +354,9 @@ void Engine::StartPipeline(const SchedulerConfig& config,
 
 void Engine::StopPipeline(absl::Status reason) { impl_->StopPipeline(std::move(reason)); }
 
-void Engine::LosePipeline(absl::Status reason) { impl_->LosePipeline(std::move(reason)); }
+void Engine::LosePipeline(absl::Status reason, bool planned) {
+  impl_->LosePipeline(std::move(reason), planned);
+}
 
 void Engine::OnTaken(uint64_t epoch, uint64_t step) { impl_->OnTaken(epoch, step); }
 

@@ -40,7 +40,8 @@ class Engine {
 
   // The pipeline is gone and another expected: requests, also new ones, wait for it, but no longer
   // than the recovery timeout. Then, or at once if that is 0, they end with `reason`.
-  void LosePipeline(absl::Status reason);
+  // `planned`: the other one will be there soon, and requests wait for it whatever that timeout.
+  void LosePipeline(absl::Status reason, bool planned = false);
 
   // A frame from the last stage. Frames of another epoch are dropped; a frame that cannot be ours
   // stops the pipeline, with INTERNAL.

@@ -42,6 +42,8 @@ struct PlanOptions {
   // Every worker gets a stage as far as there are layers, in the given order unless another is
   // clearly better. Otherwise workers are left out where that is better.
   bool use_all = false;
+  uint32_t min_stages = 1;  // as far as there are workers and layers
+  uint32_t max_stages = 0;  // 0: no limit
 };
 
 }  // namespace tern

@@ -42,14 +42,17 @@ class Planner {
         exact_(CountChoices(kinds_, layers_, kMostChoices + 1) <= kMostChoices) {}
 
   Candidate Best() {
-    const auto most = static_cast<uint32_t>(std::min<size_t>(costs_.workers().size(), layers_));
-    if (costs_.options().use_all) {
-      TryGivenOrder(most);
+    const PlanOptions& options = costs_.options();
+    auto most = static_cast<uint32_t>(std::min<size_t>(costs_.workers().size(), layers_));
+    if (options.max_stages > 0) most = std::min(most, options.max_stages);
+    const uint32_t least = options.use_all ? most : std::clamp(options.min_stages, 1u, most);
+    if (least == costs_.workers().size()) TryGivenOrder(least);
+    if (options.use_all) {
       Try(most, kAttempts);
     } else if (exact_) {
-      for (uint32_t stages = 1; stages <= most; ++stages) Try(stages, 0);
+      for (uint32_t stages = least; stages <= most; ++stages) Try(stages, 0);
     } else {
-      TryGuesses(most);
+      TryGuesses(least, most);
     }
     return best_;
   }
@@ -63,7 +66,6 @@ class Planner {
   }
 
   void TryGivenOrder(uint32_t stages) {
-    if (costs_.workers().size() > stages) return;
     const Prices prices(costs_, stages);
     std::vector<size_t> order(stages);
     std::iota(order.begin(), order.end(), size_t{0});
@@ -78,9 +80,9 @@ class Planner {
   }
 
   // Guesses for every number of stages; then improves those that look best.
-  void TryGuesses(uint32_t most) {
+  void TryGuesses(uint32_t least, uint32_t most) {
     std::vector<std::pair<double, uint32_t>> scores;
-    for (uint32_t stages = 1; stages <= most; ++stages) {
+    for (uint32_t stages = least; stages <= most; ++stages) {
       const Prices prices(costs_, stages);
       const std::optional<StageChoice> found =
           GuessOrder(costs_, kinds_, prices, stages, kImpossible, 0);

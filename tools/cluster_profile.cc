@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "cluster/address.h"
 #include "cluster/grpc_util.h"
+#include "cluster/join_wire.h"
 #include "cluster/wire.h"
 #include "proto/cluster.grpc.pb.h"
 
@@ -41,6 +42,11 @@ absl::StatusOr<ClusterProfile> ReadClusterProfile(const std::string& address) {
                                .speed = registration.speed,
                                .link = FastLink()});
   }
+  for (const v1::WorkerLink& proto : response.links()) {
+    TERN_ASSIGN_OR_RETURN(const LinkSpeed speed, ParseLinkSpeed(proto.speed()));
+    cluster.pairs.push_back({proto.from(), proto.to(), speed});
+  }
+  TERN_RETURN_IF_ERROR(Validate(cluster));
   return cluster;
 }
 

@@ -10,7 +10,7 @@
 
 namespace tern {
 
-// Asks the coordinator at `address`, "HOST:PORT". Links are not measured: they count as fast.
+// Asks the coordinator at `address`, "HOST:PORT". Links that were not probed count as fast.
 // UNAVAILABLE if it does not answer; INVALID_ARGUMENT for an address or an answer that cannot be.
 absl::StatusOr<ClusterProfile> ReadClusterProfile(const std::string& address);
 

@@ -13,6 +13,7 @@ namespace tern {
 void AddBench(CLI::App& app, absl::Status& status);
 void AddChat(CLI::App& app, absl::Status& status);
 void AddConvert(CLI::App& app, absl::Status& status);
+void AddDrain(CLI::App& app, absl::Status& status);
 void AddEmbed(CLI::App& app, absl::Status& status);
 void AddGenerate(CLI::App& app, absl::Status& status);
 void AddInspect(CLI::App& app, absl::Status& status);

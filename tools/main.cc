@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   absl::Status status;
   tern::AddServe(app, status);
   tern::AddWorker(app, status);
+  tern::AddDrain(app, status);
   tern::AddGenerate(app, status);
   tern::AddChat(app, status);
   tern::AddRun(app, status);

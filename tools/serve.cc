@@ -24,6 +24,7 @@ constexpr absl::Duration kDrain = absl::Seconds(10);
 struct ServeFlags {
   CoordinatorOptions options;
   std::string kv = "f16";
+  std::string objective = "throughput";
   std::string port_file;
   double recovery_seconds = absl::ToDoubleSeconds(CoordinatorOptions().recovery_timeout);
 };
@@ -47,6 +48,7 @@ absl::Status Serve(const ServeFlags& flags) {
   CoordinatorOptions options = flags.options;
   options.kv_type = flags.kv == "f32" ? KvType::kF32 : KvType::kF16;
   options.recovery_timeout = absl::Seconds(flags.recovery_seconds);
+  options.objective = flags.objective == "latency" ? Objective::kLatency : Objective::kThroughput;
   ProgressBar bar("hashing the model");
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Coordinator> coordinator,
                         Coordinator::Create(options, [&](float share) { bar.Update(share); }));
@@ -76,7 +78,22 @@ void AddServe(CLI::App& app, absl::Status& status) {
       ->capture_default_str();
   command->add_option("--port-file", flags->port_file,
                       "Write the port to this file once it is open, for scripts");
-  command->add_option("--workers", options.workers, "Wait for so many; more are spares")
+  command
+      ->add_option("--workers", options.workers,
+                   "Wait for so many at the start, and use as many whenever they are there")
+      ->capture_default_str();
+  command
+      ->add_option("--max-workers", options.max_workers,
+                   "Use at most so many; 0: as many as make it better")
+      ->capture_default_str();
+  command
+      ->add_option("--move-gain", options.move_gain,
+                   "Share by which another plan must be better before the cluster moves to it")
+      ->capture_default_str();
+  command->add_option("--objective", flags->objective, "What the plan is best for")
+      ->check(CLI::IsMember({"throughput", "latency"}))
+      ->capture_default_str();
+  command->add_option("--streams", options.streams, "Sequences that generate at once, to plan for")
       ->capture_default_str();
   command
       ->add_option("--kv-tokens", options.kv_tokens,

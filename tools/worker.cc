@@ -10,7 +10,8 @@
 namespace tern {
 namespace {
 
-absl::Status Work(const WorkerOptions& options) {
+absl::Status Work(WorkerOptions options) {
+  options.confine_threads = true;
   StopSignals signals;
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<WorkerDaemon> daemon, WorkerDaemon::Create(options));
   signals.OnStop([&] { daemon->Stop(); });
@@ -30,14 +31,18 @@ void AddWorker(CLI::App& app, absl::Status& status) {
                       "HOST:PORT by which other workers reach --listen, if that differs");
   command->add_option("--name", options->name, "Unique in the cluster; default: host:pid");
   command
-      ->add_option("--cpuset", options->cpuset,
-                   "auto, numa:N, part:K/N, none, or a list such as 0-3,6")
+      ->add_option(
+          "--cpuset", options->cpuset,
+          "auto (a NUMA node that no other worker is on), numa:N, part:K/N, none, or a list "
+          "such as 0-3,6")
       ->capture_default_str();
+  command->add_option("--host", options->host,
+                      "Names this machine: its workers share its processors; default: its boot id");
   command->add_option("--threads", options->threads, "0: one for each processor of the cpuset")
       ->capture_default_str();
   command
       ->add_option("--memory", options->memory_bytes,
-                   "For weights and KV cache, e.g. 8GB; default: the machine's")
+                   "For weights and KV cache, e.g. 8GB; default: the share of the cores taken")
       ->transform(CLI::AsSizeValue(false));
   command->add_option("--model", options->model_path,
                       "A local copy of the model: saves fetching what matches");

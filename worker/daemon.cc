@@ -4,15 +4,21 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <iterator>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/affinity.h"
 #include "base/cache_directory.h"
 #include "base/cpuset.h"
+#include "base/host_id.h"
+#include "base/human_bytes.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -34,14 +40,14 @@ namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
 constexpr absl::Duration kLastPause = absl::Seconds(2);
-// How long a name that is taken may be that of our own former connection, whose lease has not
-// ended.
-constexpr absl::Duration kNamePatience = absl::Seconds(10);
+// How long a name or processors that are taken may be those of our own former connection, whose
+// lease has not ended.
+constexpr absl::Duration kTakenPatience = absl::Seconds(10);
 
-std::string DefaultName() {
+std::string Hostname() {
   char host[256] = "worker";
   gethostname(host, sizeof(host) - 1);
-  return absl::StrCat(host, ":", getpid());
+  return host;
 }
 
 bool IsWildcard(const std::string& host) { return host == "0.0.0.0" || host == "::"; }
@@ -62,6 +68,36 @@ absl::StatusOr<std::string> AdvertisedAddress(const WorkerOptions& options,
   return listening.ToString();
 }
 
+std::vector<HostCore> HostCores(const Topology& topology) {
+  std::vector<HostCore> cores;
+  for (const Core& core : topology.cores) {
+    cores.push_back({static_cast<uint32_t>(core.numa_node), core.cpus});
+  }
+  return cores;
+}
+
+// The processors of the cores that `cpus` are on, without the `pinned`: nobody else is given them.
+std::vector<int> LeftOver(const Topology& topology, const std::vector<int>& cpus,
+                          std::span<const int> pinned) {
+  const auto has = [](std::span<const int> set, int cpu) {
+    return std::find(set.begin(), set.end(), cpu) != set.end();
+  };
+  std::vector<int> left;
+  for (const Core& core : topology.cores) {
+    if (std::none_of(core.cpus.begin(), core.cpus.end(), [&](int cpu) { return has(cpus, cpu); })) {
+      continue;
+    }
+    std::copy_if(core.cpus.begin(), core.cpus.end(), std::back_inserter(left),
+                 [&](int cpu) { return !has(pinned, cpu); });
+  }
+  return left;
+}
+
+// Whether the worker may only seem to be refused: see kTakenPatience.
+bool IsTaken(const absl::Status& status) {
+  return absl::IsAlreadyExists(status) || absl::IsResourceExhausted(status);
+}
+
 // Whether trying again later cannot help.
 bool IsFinal(const absl::Status& status) {
   return absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status) ||
@@ -74,8 +110,11 @@ class WorkerDaemon::Impl {
  public:
   // Members in the order in which they depend on those before.
   WorkerOptions options;
-  std::unique_ptr<ThreadPool> pool;
+  Topology topology;
+  Hello hello;
   Kernels kernels;
+  std::string data_address;
+  std::unique_ptr<ThreadPool> pool;  // from the first welcome on, as is the registration
   RegisterWorker registration;
   GrpcFrameReceiver receiver;
   TensorShelf shelf;
@@ -90,6 +129,10 @@ class WorkerDaemon::Impl {
   }
 
  private:
+  absl::StatusOr<WorkerSetup> SetUp(const Welcome& welcome);
+  absl::Status TakeProcessors(const std::vector<int>& cpus);
+  size_t ThreadsFor(const std::vector<int>& cpus) const;
+  absl::Status PlaceOtherThreads(const std::vector<int>& cpus, size_t threads) const;
   StageHostOptions HostOptions();
   // Each is false if Stop was called.
   bool Begin(WorkerSession* session) ABSL_LOCKS_EXCLUDED(mu_);  // Stop will cancel it
@@ -104,24 +147,29 @@ class WorkerDaemon::Impl {
 
 absl::Status WorkerDaemon::Impl::Run() {
   absl::Duration pause = kFirstPause;
-  absl::Time name_taken_since = absl::InfiniteFuture();
+  absl::Time taken_since = absl::InfiniteFuture();
   bool said_waiting = false;
   while (true) {
-    WorkerSession session(options.coordinator, registration, HostOptions());
+    WorkerSession session(options.coordinator, hello,
+                          [this](const Welcome& welcome) { return SetUp(welcome); });
     if (!Begin(&session)) return absl::OkStatus();
     const absl::Status status = session.Run();
-    if (!End()) return absl::OkStatus();
+    if (!End() || session.dismissed()) return absl::OkStatus();
     if (session.welcomed()) {
       pause = kFirstPause;
-      name_taken_since = absl::InfiniteFuture();
+      taken_since = absl::InfiniteFuture();
       said_waiting = false;
       LogWarning("lost the coordinator: ", status.ok() ? "it stopped" : status.message(),
                  "; joining again");
     }
     if (IsFinal(status)) return status;
-    if (absl::IsAlreadyExists(status)) {
-      name_taken_since = std::min(name_taken_since, MonotonicNow());
-      if (MonotonicNow() - name_taken_since > kNamePatience) return status;
+    if (IsTaken(status)) {
+      if (taken_since == absl::InfiniteFuture()) {
+        taken_since = MonotonicNow();
+        LogWarning("refused: ", status.message(), "; trying again for ",
+                   absl::FormatDuration(kTakenPatience));
+      }
+      if (MonotonicNow() - taken_since > kTakenPatience) return status;
     } else if (!said_waiting && !session.welcomed()) {
       LogInfo("waiting for the coordinator at ", options.coordinator);
       said_waiting = true;
@@ -129,6 +177,68 @@ absl::Status WorkerDaemon::Impl::Run() {
     if (!Pause(pause)) return absl::OkStatus();
     pause = std::min(2 * pause, kLastPause);
   }
+}
+
+absl::StatusOr<WorkerSetup> WorkerDaemon::Impl::SetUp(const Welcome& welcome) {
+  if (pool == nullptr) TERN_RETURN_IF_ERROR(TakeProcessors(welcome.cpus));
+  return WorkerSetup{registration, HostOptions()};
+}
+
+// Once: a worker that joins again asks for what it has.
+absl::Status WorkerDaemon::Impl::TakeProcessors(const std::vector<int>& cpus) {
+  hello.automatic = false;
+  hello.cpus = cpus;
+  const int node = topology.NodeOf(cpus);
+  if (node >= 0) {
+    const absl::Status preferred = PreferMemoryOf(node);
+    if (!preferred.ok()) LogWarning(preferred.message());
+  }
+  const size_t threads = ThreadsFor(cpus);
+  TERN_RETURN_IF_ERROR(PlaceOtherThreads(cpus, threads));
+  TERN_ASSIGN_OR_RETURN(pool, ThreadPool::Create({.threads = threads, .cpus = cpus}));
+  TERN_ASSIGN_OR_RETURN(const WorkerSpeed speed, MeasureSpeed(kernels, *pool));
+  registration = {.name = hello.name,
+                  .data_address = data_address,
+                  .version = hello.version,
+                  .protocol = hello.protocol,
+                  .machine = topology.ToString(),
+                  .cpuset = CpusetName(cpus),
+                  .isa = IsaName(kernels.isa),
+                  .threads = static_cast<uint32_t>(threads),
+                  .memory_bytes = options.memory_bytes == 0 ? topology.MemoryBeside(cpus)
+                                                            : options.memory_bytes,
+                  .speed = speed};
+  LogInfo("took cpus ", registration.cpuset, node >= 0 ? absl::StrCat(" of NUMA node ", node) : "",
+          " (", threads, threads == 1 ? " thread" : " threads", "), kernels ", registration.isa,
+          ", measured ", absl::StrFormat("%.1f", 1 / speed.ternary.For(1)), " G weights/s; offers ",
+          HumanBytes(static_cast<double>(registration.memory_bytes)));
+  return absl::OkStatus();
+}
+
+// One for each processor, but threads beyond a quota would only make each other wait.
+size_t WorkerDaemon::Impl::ThreadsFor(const std::vector<int>& cpus) const {
+  if (options.threads > 0) return options.threads;
+  const size_t processors = cpus.empty() ? topology.cores.size() : cpus.size();
+  const double quota = std::ceil(topology.processor_quota);
+  if (quota == 0 || quota >= static_cast<double>(processors)) return processors;
+  LogWarning("the control group's quota is ", absl::StrFormat("%.4g", topology.processor_quota),
+             " processors: found ", processors, ", using as many threads as the quota keeps busy");
+  return static_cast<size_t>(quota);
+}
+
+// Before there are compute threads: those will be pinned, all others stay where this puts them.
+absl::Status WorkerDaemon::Impl::PlaceOtherThreads(const std::vector<int>& cpus,
+                                                   size_t threads) const {
+  if (!options.confine_threads || cpus.empty()) return absl::OkStatus();
+  const std::vector<int> left =
+      LeftOver(topology, cpus, std::span(cpus).first(std::min(threads, cpus.size())));
+  if (left.empty()) {
+    LogInfo(
+        "communication shares the compute threads' processors: no other is left of their cores");
+    return absl::OkStatus();
+  }
+  LogInfo("communication runs on cpus ", CpusetName(left));
+  return ConfineThreads(left);
 }
 
 StageHostOptions WorkerDaemon::Impl::HostOptions() {
@@ -186,37 +296,27 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
     }
   }
 
-  TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
-  TERN_ASSIGN_OR_RETURN(const std::vector<int> cpus, ParseCpuset(options.cpuset, topology));
-  const size_t processors = cpus.empty() ? topology.cores.size() : cpus.size();
-  const size_t threads = options.threads == 0 ? processors : options.threads;
+  TERN_ASSIGN_OR_RETURN(impl->topology, DetectTopology());
+  TERN_ASSIGN_OR_RETURN(const std::vector<int> cpus, ParseCpuset(options.cpuset, impl->topology));
   TERN_ASSIGN_OR_RETURN(impl->kernels, ChooseKernels(options.kernel));
   impl->kernels.may_cache = true;
-  impl->kernels.l2_bytes = topology.l2_bytes;
-  TERN_ASSIGN_OR_RETURN(impl->pool, ThreadPool::Create({.threads = threads, .cpus = cpus}));
-  TERN_ASSIGN_OR_RETURN(const WorkerSpeed speed, MeasureSpeed(impl->kernels, *impl->pool));
-
+  impl->kernels.l2_bytes = impl->topology.l2_bytes;
   TERN_ASSIGN_OR_RETURN(ListeningServer listening,
                         Listen(listen, {impl->receiver.service(), impl->weights.service()}));
   impl->server = std::move(listening.server);
-  TERN_ASSIGN_OR_RETURN(const std::string advertised,
-                        AdvertisedAddress(options, listening.address));
-  impl->registration = {.name = options.name.empty() ? DefaultName() : options.name,
-                        .data_address = advertised,
-                        .version = options.version.empty() ? kVersion : options.version,
-                        .protocol = kProtocolVersion,
-                        .machine = topology.ToString(),
-                        .cpuset = CpusetName(cpus),
-                        .isa = IsaName(impl->kernels.isa),
-                        .threads = static_cast<uint32_t>(threads),
-                        .memory_bytes = options.memory_bytes == 0 ? topology.MemoryBeside(cpus)
-                                                                  : options.memory_bytes,
-                        .speed = speed};
-  LogInfo("machine: ", topology.ToString());
-  LogInfo("took cpus ", impl->registration.cpuset, " (", threads,
-          threads == 1 ? " thread" : " threads", "), kernels ", impl->registration.isa,
-          ", measured ", absl::StrFormat("%.1f", 1 / speed.ternary.For(1)), " G weights/s");
-  LogInfo("frames come in at ", advertised);
+  TERN_ASSIGN_OR_RETURN(impl->data_address, AdvertisedAddress(options, listening.address));
+  const std::string hostname = Hostname();
+  impl->hello = {
+      .name = options.name.empty() ? absl::StrCat(hostname, ":", getpid()) : options.name,
+      .version = options.version.empty() ? kVersion : options.version,
+      .protocol = kProtocolVersion,
+      .host = options.host.empty() ? HostId() : options.host,
+      .hostname = hostname,
+      .cores = HostCores(impl->topology),
+      .automatic = options.cpuset == "auto",
+      .cpus = options.cpuset == "auto" ? std::vector<int>() : cpus};
+  LogInfo("machine: ", impl->topology.ToString());
+  LogInfo("frames come in at ", impl->data_address);
   return std::unique_ptr<WorkerDaemon>(new WorkerDaemon(std::move(impl)));
 }
 

@@ -20,10 +20,16 @@ struct WorkerOptions {
   std::string advertise;               // what others call that address; empty: as it is
   std::string name;                    // unique in the cluster; empty: "host:pid"
   size_t threads = 0;                  // 0: one for each processor taken
-  std::string cpuset = "auto";         // see ParseCpuset
-  uint64_t memory_bytes = 0;           // that weights and KV cache may take; 0: the machine's
-  std::string model_path;              // a local copy of the model; may be empty
-  std::string cache_directory;         // empty: ${XDG_CACHE_HOME:-~/.cache}/tern
+  // See ParseCpuset; "auto": a NUMA node of this host that no other worker of the cluster is on, as
+  // the coordinator says.
+  std::string cpuset = "auto";
+  // Keep this process' other threads off the compute threads' processors, where there is room. For
+  // a process that is nothing but a worker.
+  bool confine_threads = false;
+  std::string host;             // names this machine; empty: its boot id
+  uint64_t memory_bytes = 0;    // that weights and KV cache may take; 0: its cores' share
+  std::string model_path;       // a local copy of the model; may be empty
+  std::string cache_directory;  // empty: ${XDG_CACHE_HOME:-~/.cache}/tern
   uint64_t cache_limit_bytes = uint64_t{50} << 30;  // of fetched tensors in it
   std::string kernel;                               // see ChooseKernels
   std::string version;    // of the build; empty: this one's (tests say another)
@@ -33,19 +39,20 @@ struct WorkerOptions {
 // Thread-safe.
 class WorkerDaemon {
  public:
-  // Pins its threads, measures its speed and listens for frames. INVALID_ARGUMENT for options that
-  // cannot be; FAILED_PRECONDITION for an address that cannot be listened on, or is not on loopback
-  // without `insecure`.
+  // Listens for frames. INVALID_ARGUMENT for options that cannot be; FAILED_PRECONDITION for an
+  // address that cannot be listened on, or is not on loopback without `insecure`.
   static absl::StatusOr<std::unique_ptr<WorkerDaemon>> Create(const WorkerOptions& options);
 
   ~WorkerDaemon();
   WorkerDaemon(const WorkerDaemon&) = delete;
   WorkerDaemon& operator=(const WorkerDaemon&) = delete;
 
-  // Joins the coordinator and works for it, again and again until Stop: OK then. Ends by itself
-  // only if the coordinator refuses this worker for good: FAILED_PRECONDITION for another version,
-  // INVALID_ARGUMENT for a registration that it does not understand, ALREADY_EXISTS for a name that
-  // stays taken. May be called once.
+  // Joins the coordinator, which says where the compute threads are pinned; measures its speed at
+  // the first time; and works for it, again and again until Stop: OK then, and when the coordinator
+  // has drained the worker. Ends otherwise only if it is refused for good: FAILED_PRECONDITION for
+  // another version or processors that cannot be pinned to, INVALID_ARGUMENT for a message that the
+  // coordinator does not understand, ALREADY_EXISTS for a name and RESOURCE_EXHAUSTED for
+  // processors that stay taken. May be called once.
   absl::Status Run();
 
   // Ends Run, soon. Does nothing the second time.

@@ -9,42 +9,74 @@
 #include "base/status_macros.h"
 #include "cluster/clock.h"
 #include "cluster/grpc_util.h"
+#include "cluster/measure_link.h"
 #include "cluster/membership.h"
 #include "cluster/wire.h"
 
 namespace tern {
 
-WorkerSession::WorkerSession(const std::string& coordinator, RegisterWorker registration,
-                             StageHostOptions host_options)
+WorkerSession::WorkerSession(const std::string& coordinator, Hello hello,
+                             std::function<absl::StatusOr<WorkerSetup>(const Welcome&)> on_welcome)
     : coordinator_(coordinator),
-      registration_(std::move(registration)),
-      host_options_(std::move(host_options)),
+      hello_(std::move(hello)),
+      on_welcome_(std::move(on_welcome)),
       stub_(v1::Cluster::NewStub(ConnectTo(coordinator))),
-      weights_(coordinator) {
-  host_options_.coordinator_address = coordinator;
-  host_options_.fetch = [this](const std::string& source, const std::string& sha256,
-                               uint64_t offset, const ByteSink& sink) {
-    return weights_.Fetch(source, sha256, offset, sink);
-  };
-}
+      weights_(coordinator) {}
 
 absl::Status WorkerSession::Run() {
   const std::unique_ptr<Stream> stream = stub_->Join(&context_);
-  Report(registration_);
-  absl::Status status;
-  {
-    StageHost host(host_options_, [this](WorkerMessage message) { Report(std::move(message)); });
-    std::thread writer([&] { WriteLoop(*stream, host); });
-    status = ReadLoop(*stream, host);
-    {
-      MutexLock lock(mu_);
-      ended_ = true;
-    }
-    wake_.NotifyOne();
-    writer.join();
+  absl::StatusOr<WorkerSetup> setup = Join(*stream);
+  absl::Status status = setup.status();
+  if (setup.ok()) {
+    status = Serve(*stream, *std::move(setup));
+  } else if (!absl::IsUnavailable(status)) {
+    context_.TryCancel();
   }
   const absl::Status end = FromGrpc(stream->Finish());
-  return status.ok() ? end : status;
+  return status.ok() || absl::IsUnavailable(status) ? end : status;
+}
+
+// UNAVAILABLE if the stream ended: its own end says why.
+absl::StatusOr<WorkerSetup> WorkerSession::Join(Stream& stream) {
+  stream.Write(ToProto(hello_));
+  TERN_ASSIGN_OR_RETURN(const CoordinatorMessage answer, Read(stream));
+  const auto* welcome = std::get_if<Welcome>(&answer);
+  if (welcome == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("coordinator ", coordinator_, ": its first message is no welcome"));
+  }
+  TERN_ASSIGN_OR_RETURN(WorkerSetup setup, on_welcome_(*welcome));
+  welcomed_ = true;
+  LogInfo("joined the coordinator at ", coordinator_, " (tern ", welcome->coordinator_version,
+          ") as ", hello_.name);
+  return setup;
+}
+
+absl::Status WorkerSession::Serve(Stream& stream, WorkerSetup setup) {
+  setup.host.coordinator_address = coordinator_;
+  setup.host.fetch = [this](const std::string& source, const std::string& sha256, uint64_t offset,
+                            const ByteSink& sink) {
+    return weights_.Fetch(source, sha256, offset, sink);
+  };
+  Report(std::move(setup.registration));
+  StageHost host(std::move(setup.host),
+                 [this](WorkerMessage message) { Report(std::move(message)); });
+  std::thread writer([&] { WriteLoop(stream, host); });
+  std::thread prober([&] { ProbeLoop(); });
+  const absl::Status status = ReadLoop(stream, host);
+  End();
+  writer.join();
+  prober.join();
+  return status;
+}
+
+void WorkerSession::End() {
+  {
+    MutexLock lock(mu_);
+    ended_ = true;
+  }
+  wake_.NotifyOne();
+  probe_wake_.NotifyOne();
 }
 
 void WorkerSession::Report(WorkerMessage message) {
@@ -77,23 +109,54 @@ void WorkerSession::WriteLoop(Stream& stream, const StageHost& host) {
   }
 }
 
-absl::Status WorkerSession::ReadLoop(Stream& stream, StageHost& host) {
+absl::StatusOr<CoordinatorMessage> WorkerSession::Read(Stream& stream) {
   v1::CoordinatorMessage proto;
-  while (stream.Read(&proto)) {
-    absl::StatusOr<CoordinatorMessage> message = FromProto(proto);
+  if (!stream.Read(&proto)) return absl::UnavailableError("the stream ended");
+  absl::StatusOr<CoordinatorMessage> message = FromProto(proto);
+  if (message.ok()) return message;
+  return absl::InvalidArgumentError(
+      absl::StrCat("coordinator ", coordinator_, ": ", message.status().message()));
+}
+
+absl::Status WorkerSession::ReadLoop(Stream& stream, StageHost& host) {
+  while (true) {
+    absl::StatusOr<CoordinatorMessage> message = Read(stream);
+    if (absl::IsUnavailable(message.status())) return absl::OkStatus();
     if (!message.ok()) {
       context_.TryCancel();
-      return absl::InvalidArgumentError(
-          absl::StrCat("coordinator ", coordinator_, ": ", message.status().message()));
+      return message.status();
     }
-    if (const auto* welcome = std::get_if<Welcome>(&*message)) {
-      welcomed_ = true;
-      LogInfo("joined the coordinator at ", coordinator_, " (tern ", welcome->coordinator_version,
-              ") as ", registration_.name);
+    if (const auto* probe = std::get_if<ProbeLink>(&*message)) {
+      MutexLock lock(mu_);
+      probes_.push_back(*probe);
+      probe_wake_.NotifyOne();
+    } else if (const auto* dismiss = std::get_if<Dismiss>(&*message)) {
+      LogInfo("dismissed by the coordinator: ", dismiss->reason);
+      dismissed_ = true;
+    } else {
+      host.Handle(*std::move(message));
     }
-    host.Handle(*std::move(message));
   }
-  return absl::OkStatus();
+}
+
+void WorkerSession::ProbeLoop() {
+  const auto has_ended = [this] {
+    MutexLock lock(mu_);
+    return ended_;
+  };
+  while (true) {
+    ProbeLink probe;
+    {
+      MutexLock lock(mu_);
+      while (probes_.empty() && !ended_) probe_wake_.Wait(mu_);
+      if (ended_) return;
+      probe = std::move(probes_.front());
+      probes_.pop_front();
+    }
+    const absl::StatusOr<LinkSpeed> speed = MeasureLink(probe.address, has_ended);
+    Report(LinkProbed{
+        .number = probe.number, .status = speed.status(), .speed = speed.value_or(LinkSpeed{})});
+  }
 }
 
 }  // namespace tern

@@ -5,10 +5,12 @@
 #define TERN_WORKER_SESSION_H_
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/mutex.h"
 #include "cluster/messages.h"
 #include "cluster/weights_client.h"
@@ -17,42 +19,60 @@
 
 namespace tern {
 
+// What a worker is, once it has its processors.
+struct WorkerSetup {
+  RegisterWorker registration;
+  StageHostOptions host;  // without coordinator_address and fetch: those are the session's
+};
+
 // Run may be called once; Cancel from any thread.
 class WorkerSession {
  public:
-  // `host_options` without its coordinator_address and fetch: those are the session's.
-  WorkerSession(const std::string& coordinator, RegisterWorker registration,
-                StageHostOptions host_options);
+  // `on_welcome` takes the processors that the worker was given; an error of it ends the session.
+  WorkerSession(const std::string& coordinator, Hello hello,
+                std::function<absl::StatusOr<WorkerSetup>(const Welcome&)> on_welcome);
 
-  // Joins, and obeys until the stream ends; returns how it ended. OK: the coordinator stopped.
-  absl::Status Run();
+  // Joins, and obeys until the stream ends; returns how it ended. OK: the coordinator stopped, or
+  // dismissed the worker.
+  absl::Status Run() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends Run, soon.
   void Cancel() { context_.TryCancel(); }
 
   // Whether the coordinator has welcomed the worker.
   bool welcomed() const { return welcomed_; }
+  // Whether the coordinator needs the worker no more.
+  bool dismissed() const { return dismissed_; }
 
  private:
   using Stream = grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>;
 
+  absl::StatusOr<WorkerSetup> Join(Stream& stream);
+  absl::Status Serve(Stream& stream, WorkerSetup setup) ABSL_LOCKS_EXCLUDED(mu_);
+  void End() ABSL_LOCKS_EXCLUDED(mu_);
   // Queues a message for the coordinator; never blocks.
   void Report(WorkerMessage message) ABSL_LOCKS_EXCLUDED(mu_);
   // Writes what is queued, and a heartbeat whenever one is due, until `ended_`.
   void WriteLoop(Stream& stream, const StageHost& host) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<CoordinatorMessage> Read(Stream& stream);
   absl::Status ReadLoop(Stream& stream, StageHost& host);
+  // Probes links, one after the other, until `ended_`.
+  void ProbeLoop() ABSL_LOCKS_EXCLUDED(mu_);
 
   const std::string coordinator_;
-  const RegisterWorker registration_;
-  StageHostOptions host_options_;
+  const Hello hello_;
+  const std::function<absl::StatusOr<WorkerSetup>(const Welcome&)> on_welcome_;
   const std::unique_ptr<v1::Cluster::Stub> stub_;
   WeightsClient weights_;
   grpc::ClientContext context_;
   bool welcomed_ = false;
+  bool dismissed_ = false;
 
   Mutex mu_;
-  CondVar wake_;
+  CondVar wake_;  // for the writer
+  CondVar probe_wake_;
   std::deque<WorkerMessage> outgoing_ ABSL_GUARDED_BY(mu_);
+  std::deque<ProbeLink> probes_ ABSL_GUARDED_BY(mu_);
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
 };
 

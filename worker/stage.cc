@@ -16,11 +16,17 @@ absl::StatusOr<std::unique_ptr<Stage>> Stage::Create(const StageSpec& spec,
                                                      const Kernels& kernels, ThreadPool* pool,
                                                      const std::function<void(float)>& progress) {
   TERN_ASSIGN_OR_RETURN(
-      std::unique_ptr<Transformer> transformer,
+      std::unique_ptr<Transformer> weights,
       Transformer::Load(spec.config, spec.layers, source, kernels, pool, progress));
+  return Create(spec, std::move(weights), pool);
+}
+
+absl::StatusOr<std::unique_ptr<Stage>> Stage::Create(const StageSpec& spec,
+                                                     std::unique_ptr<Transformer> weights,
+                                                     ThreadPool* pool) {
   TERN_ASSIGN_OR_RETURN(KvCache cache, KvCache::Create(spec.config, spec.layers.size(),
                                                        spec.kv_pages, spec.kv_type, pool));
-  return std::unique_ptr<Stage>(new Stage(spec, std::move(transformer), std::move(cache)));
+  return std::unique_ptr<Stage>(new Stage(spec, std::move(weights), std::move(cache)));
 }
 
 Stage::Stage(const StageSpec& spec, std::unique_ptr<Transformer> transformer, KvCache cache)

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -34,6 +35,14 @@ class Stage {
   static absl::StatusOr<std::unique_ptr<Stage>> Create(
       const StageSpec& spec, const TensorSource& source, const Kernels& kernels, ThreadPool* pool,
       const std::function<void(float)>& progress = {});
+
+  // The same with weights that another stage gave up, which must be those of `spec`.
+  static absl::StatusOr<std::unique_ptr<Stage>> Create(const StageSpec& spec,
+                                                       std::unique_ptr<Transformer> weights,
+                                                       ThreadPool* pool);
+
+  // Gives up the weights; the stage must not run any more.
+  std::unique_ptr<Transformer> TakeWeights() { return std::move(transformer_); }
 
   // Runs one step and returns the frame for the next stage (a StepFrame), or, on the last stage,
   // the ResultFrame. First forgets the sequences that the step releases, then adds the pages that
@@ -63,7 +72,7 @@ class Stage {
   ResultFrame SampleAll(const StepFrame& step);
 
   const StageSpec spec_;
-  const std::unique_ptr<Transformer> transformer_;
+  std::unique_ptr<Transformer> transformer_;
   KvCache cache_;
   std::vector<SequenceRows> batch_;  // of the current step
 

@@ -110,16 +110,7 @@ void StageHost::Obey(const AbandonStage& order) {
 }
 
 absl::Status StageHost::Load(const PrepareStage& order) {
-  TERN_ASSIGN_OR_RETURN(shards_, GatherShards(order));
-  const StageSpec spec{.epoch = order.epoch,
-                       .config = order.config,
-                       .layers = order.layers,
-                       .kv_type = order.kv_type,
-                       .kv_pages = order.kv_pages};
-  TERN_ASSIGN_OR_RETURN(
-      stage_, Stage::Create(spec, *shards_, options_.kernels, options_.pool, [&](float share) {
-        report_(LoadProgress{order.epoch, kGatherShare + (1 - kGatherShare) * share, kRepacking});
-      }));
+  TERN_ASSIGN_OR_RETURN(const FetchedBytes fetched, LoadStage(order));
   {
     MutexLock lock(mu_);
     epoch_ = order.epoch;
@@ -131,22 +122,58 @@ absl::Status StageHost::Load(const PrepareStage& order) {
   report_(StageReady{.epoch = order.epoch,
                      .model_digest = order.model_digest,
                      .rope_digest = RopeDigest(order.config),
-                     .bytes_fetched = shards_->fetched().total(),
-                     .bytes_from_peers = shards_->fetched().from_peers});
+                     .bytes_fetched = fetched.total(),
+                     .bytes_from_peers = fetched.from_peers});
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<ShardStore>> StageHost::GatherShards(const PrepareStage& order) {
+absl::StatusOr<FetchedBytes> StageHost::LoadStage(const PrepareStage& order) {
+  const StageSpec spec{.epoch = order.epoch,
+                       .config = order.config,
+                       .layers = order.layers,
+                       .kv_type = order.kv_type,
+                       .kv_pages = order.kv_pages};
+  if (kept_ != nullptr && kept_layers_ == order.layers && kept_model_ == order.model_digest) {
+    TERN_ASSIGN_OR_RETURN(stage_, Stage::Create(spec, std::move(kept_), options_.pool));
+    return FetchedBytes{};
+  }
+  kept_.reset();  // before there are others: both may not fit
+  TERN_ASSIGN_OR_RETURN(shards_, GatherShards(order, options_.pool, kGatherShare,
+                                              [&] { return IsAbandoned(order.epoch); }));
+  TERN_ASSIGN_OR_RETURN(
+      stage_, Stage::Create(spec, *shards_, options_.kernels, options_.pool, [&](float share) {
+        report_(LoadProgress{order.epoch, kGatherShare + (1 - kGatherShare) * share, kRepacking});
+      }));
+  return shards_->fetched();
+}
+
+absl::StatusOr<std::unique_ptr<ShardStore>> StageHost::GatherShards(
+    const PrepareStage& order, ThreadPool* pool, float share,
+    const std::function<bool()>& cancelled) {
   const ShardOptions where{.model_paths = ModelPaths(options_.model_path, order.model_path),
                            .cache_directory = options_.cache_directory,
                            .cache_limit_bytes = options_.cache_limit_bytes,
-                           .pool = options_.pool,
+                           .pool = pool,
                            .shelf = options_.shelf};
-  return ShardStore::Gather(
-      order.tensors, where, options_.fetch, [&] { return IsAbandoned(order.epoch); },
-      [&](float share, const char* source) {
-        report_(LoadProgress{order.epoch, kGatherShare * share, source});
-      });
+  return ShardStore::Gather(order.tensors, where, options_.fetch, cancelled,
+                            [&](float gathered, const char* source) {
+                              report_(LoadProgress{order.epoch, share * gathered, source});
+                            });
+}
+
+// Beside a stage that serves, whose threads compute: this one alone waits for the bytes and hashes.
+void StageHost::Obey(const PrefetchStage& order) {
+  const auto superseded = [this] {
+    MutexLock lock(mu_);
+    return !orders_.empty() || stop_;
+  };
+  LogInfo("fetching weights of layers ", order.stage.layers.begin, "-", order.stage.layers.end - 1,
+          " (for epoch ", order.stage.epoch, ")");
+  const absl::StatusOr<std::unique_ptr<ShardStore>> shards =
+      GatherShards(order.stage, /*pool=*/nullptr, 1, superseded);
+  report_(StagePrefetched{.epoch = order.stage.epoch,
+                          .status = shards.status(),
+                          .bytes_fetched = shards.ok() ? (*shards)->fetched().total() : 0});
 }
 
 absl::Status StageHost::Link(const PrepareStage& order) {
@@ -172,7 +199,14 @@ void StageHost::Drop() {
     runner = std::move(runner_);
     epoch_ = 0;
   }
-  stage_.reset();
+  if (runner != nullptr) KeepWeights(runner->Finish());
+  if (stage_ != nullptr) KeepWeights(std::move(stage_));
+}
+
+void StageHost::KeepWeights(std::unique_ptr<Stage> stage) {
+  kept_layers_ = order_.layers;
+  kept_model_ = order_.model_digest;
+  kept_ = stage->TakeWeights();
 }
 
 void StageHost::OnFrame(uint64_t epoch, Frame frame) {

@@ -54,13 +54,22 @@ class StageHost {
 
  private:
   void Loop();
+  // What is not about stages is not for it.
   void Obey(const Welcome&) {}
+  void Obey(const ProbeLink&) {}
+  void Obey(const Dismiss&) {}
+  void Obey(const PrefetchStage& order) ABSL_LOCKS_EXCLUDED(mu_);
   void Obey(const PrepareStage& order);
   void Obey(const CommitStage& order);
   void Obey(const AbandonStage& order);
 
   absl::Status Load(const PrepareStage& order);
-  absl::StatusOr<std::unique_ptr<ShardStore>> GatherShards(const PrepareStage& order);
+  absl::StatusOr<std::unique_ptr<ShardStore>> GatherShards(const PrepareStage& order,
+                                                           ThreadPool* pool, float share,
+                                                           const std::function<bool()>& cancelled);
+  // Makes stage_, from the weights of the last one if they are the same.
+  absl::StatusOr<FetchedBytes> LoadStage(const PrepareStage& order);
+  void KeepWeights(std::unique_ptr<Stage> stage);
   absl::Status Link(const PrepareStage& order);
   void Drop() ABSL_LOCKS_EXCLUDED(mu_);
   void OnFrame(uint64_t epoch, Frame frame) ABSL_LOCKS_EXCLUDED(mu_);
@@ -73,8 +82,12 @@ class StageHost {
 
   // Of the thread alone.
   PrepareStage order_;                  // the last one
-  std::unique_ptr<ShardStore> shards_;  // of that: what is in use stays in the cache
+  std::unique_ptr<ShardStore> shards_;  // of stage_ or kept_: what is in use stays in the cache
   std::unique_ptr<Stage> stage_;        // loaded, not yet committed
+  // Of the stage before, whose next one may have the same layers.
+  std::unique_ptr<Transformer> kept_;
+  LayerRange kept_layers_;
+  std::string kept_model_;  // its digest
 
   mutable Mutex mu_;
   CondVar wake_;

@@ -18,6 +18,10 @@ StageRunner::StageRunner(std::unique_ptr<Stage> stage, std::unique_ptr<FrameSend
 }
 
 StageRunner::~StageRunner() {
+  if (thread_.joinable()) Finish();
+}
+
+std::unique_ptr<Stage> StageRunner::Finish() {
   {
     MutexLock lock(mu_);
     closed_ = true;
@@ -25,6 +29,7 @@ StageRunner::~StageRunner() {
   }
   wake_.NotifyOne();
   thread_.join();
+  return std::move(stage_);
 }
 
 void StageRunner::Push(Frame frame) {

@@ -37,6 +37,9 @@ class StageRunner {
   // The step at work among them.
   uint64_t steps_queued() const ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Ends the runner as the destructor does, and returns its stage. REQUIRES that it is called once.
+  std::unique_ptr<Stage> Finish() ABSL_LOCKS_EXCLUDED(mu_);
+
   // For tests: REQUIRES that no step is queued.
   const Stage& stage() const { return *stage_; }
 
@@ -46,7 +49,7 @@ class StageRunner {
   bool WaitForFrame(Frame& frame) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status RunStep(Frame frame);
 
-  const std::unique_ptr<Stage> stage_;
+  std::unique_ptr<Stage> stage_;
   const std::unique_ptr<FrameSender> next_;
   const std::function<void(absl::Status)> on_failure_;
   std::atomic<uint64_t> steps_done_{0};

@@ -9,10 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/cpuset.h"
 #include "cluster/manifest.h"
 #include "gtest/gtest.h"
 #include "tests/support/data_driven.h"
@@ -24,12 +26,22 @@ namespace {
 
 const char* const kRope = "rope";
 
-std::string Show(const Welcome&) { return "welcome"; }
+std::string Show(const Welcome& welcome) {
+  return absl::StrCat("welcome, cpus ", CpusetName(welcome.cpus));
+}
 std::string Show(const PrepareStage& stage) {
   return absl::StrCat("prepare epoch ", stage.epoch, ", stage ", stage.stage, " of ", stage.stages,
                       ", layers [", stage.layers.begin, ", ", stage.layers.end, "), ",
                       stage.tensors.size(), " tensors, next '", stage.next_address, "'");
 }
+std::string Show(const PrefetchStage& prefetch) {
+  return absl::StrCat("prefetch epoch ", prefetch.stage.epoch, ", layers [",
+                      prefetch.stage.layers.begin, ", ", prefetch.stage.layers.end, ")");
+}
+std::string Show(const ProbeLink& probe) {
+  return absl::StrCat("probe ", probe.number, " to ", probe.address);
+}
+std::string Show(const Dismiss& dismiss) { return absl::StrCat("dismiss: ", dismiss.reason); }
 std::string Show(const CommitStage& commit) { return absl::StrCat("commit epoch ", commit.epoch); }
 std::string Show(const AbandonStage& abandon) {
   return absl::StrCat("abandon epoch ", abandon.epoch);
@@ -52,7 +64,11 @@ std::string Show(const PipelineUp& action) {
   return absl::StrCat("UP epoch ", action.pipeline.epoch, ": ", absl::StrJoin(names, " -> "));
 }
 std::string Show(const PipelineDown& action) {
-  return absl::StrCat("DOWN epoch ", action.epoch, ": ", action.reason.ToString());
+  return absl::StrCat(action.is_move ? "MOVE from epoch " : "DOWN epoch ", action.epoch, ": ",
+                      action.reason.ToString());
+}
+std::string Show(const DrainEnded& action) {
+  return absl::StrCat("drain of ", action.name, ": ", action.status.ToString());
 }
 std::string Show(const Note& action) { return absl::StrCat("log: ", action.text); }
 
@@ -71,8 +87,20 @@ class Interpreter {
 
   std::string Run(const DataCommand& command) {
     if (command.name == "config") return Config(command);
-    const std::string actions =
-        command.name == "wait" ? Wait(command) : Show(Step(EventOf(command)));
+    if (command.name == "links") return Links();
+    std::string actions;
+    if (command.name == "wait") {
+      actions = Wait(command);
+    } else if (command.name == "drain") {
+      actions = Show(Step(DrainWorker{command.arguments.at(0)}));
+    } else if (command.name == "join") {
+      const uint64_t worker = Argument(command, 0);
+      actions = Show(Step(WorkerSaid{worker, HelloOf(command)}));
+      if (!absl::StrContains(actions, "welcome")) return actions;  // refused
+      absl::StrAppend(&actions, Show(Step(WorkerSaid{worker, Registration(command)})));
+    } else {
+      actions = Show(Step(EventOf(command)));
+    }
     return actions.empty() ? "nothing\n" : actions;
   }
 
@@ -90,6 +118,8 @@ class Interpreter {
   std::string Config(const DataCommand& command) {
     MembershipConfig config;
     config.workers = static_cast<uint32_t>(command.Number("workers", 2));
+    config.max_workers = static_cast<uint32_t>(command.Number("max", 0));
+    config.probe_links = command.named.contains("probe");
     config.version = "1.0";
     config.plan.kv_tokens = 1024;
     config.model_path = "/models/small.gguf";
@@ -110,8 +140,25 @@ class Interpreter {
   }
 
   WorkerMessage MessageOf(const DataCommand& command) {
-    if (command.name == "join") return Registration(command);
+    if (command.name == "hello") return HelloOf(command);
+    if (command.name == "register") return Registration(command);
     const uint64_t epoch = Argument(command, 1);
+    if (command.name == "prefetched") {
+      return StagePrefetched{
+          epoch,
+          command.named.contains("code")
+              ? absl::Status(static_cast<absl::StatusCode>(command.Number("code", 0)),
+                             Text(command, 2))
+              : absl::OkStatus(),
+          0};
+    }
+    if (command.name == "probed") {
+      const LinkSpeed speed{1e6 / 8 * static_cast<double>(command.Number("mbit", 1000)),
+                            1e-6 * static_cast<double>(command.Number("us", 50))};
+      return command.named.contains("mbit")
+                 ? LinkProbed{epoch, absl::OkStatus(), speed}
+                 : LinkProbed{epoch, absl::UnavailableError(Text(command, 2)), {}};
+    }
     if (command.name == "progress") {
       return LoadProgress{epoch, static_cast<float>(command.Number("percent", 0)) / 100, "cache"};
     }
@@ -131,9 +178,52 @@ class Interpreter {
     return heartbeat;
   }
 
+  static std::string Named(const DataCommand& command, const char* key, std::string otherwise) {
+    return command.named.contains(key) ? command.named.at(key) : otherwise;
+  }
+
+  // A host has one NUMA node of two cores, or four nodes and eight cores with two threads each.
+  static Hello HelloOf(const DataCommand& command) {
+    Hello hello{.name = command.arguments.at(1),
+                .version = Named(command, "version", "1.0"),
+                .protocol = static_cast<uint32_t>(command.Number("protocol", kProtocolVersion)),
+                .host = Named(command, "host", absl::StrCat("box", command.arguments.at(0))),
+                .hostname = "",
+                .cores = {},
+                .automatic = false,
+                .cpus = {}};
+    hello.hostname = hello.host;
+    if (command.named.contains("big")) {
+      for (int core = 0; core < 8; ++core) {
+        hello.cores.push_back({static_cast<uint32_t>(core / 2), {2 * core, 2 * core + 1}});
+      }
+    } else {
+      hello.cores = {{0, {0}}, {0, {1}}};
+    }
+    const std::string wish = Named(command, "cpus", "auto");
+    hello.automatic = wish == "auto";
+    if (wish == "auto" || wish == "none") return hello;
+    for (const absl::string_view cpu : absl::StrSplit(wish, ',')) {
+      EXPECT_TRUE(absl::SimpleAtoi(cpu, &hello.cpus.emplace_back()));
+    }
+    return hello;
+  }
+
+  // The links between workers that are known.
+  std::string Links() const {
+    const ClusterView view = membership_->View();
+    std::string text;
+    for (const PairLink& link : view.links) {
+      absl::StrAppend(&text, view.workers[link.from].info.name, " -> ",
+                      view.workers[link.to].info.name, ": ", link.speed.bytes_per_second * 8 / 1e6,
+                      " Mbit/s, ", link.speed.latency_seconds * 1e6, " us\n");
+    }
+    return text.empty() ? "none\n" : text;
+  }
+
   static RegisterWorker Registration(const DataCommand& command) {
     const auto text = [&](const char* key, const char* otherwise) {
-      return command.named.contains(key) ? command.named.at(key) : std::string(otherwise);
+      return Named(command, key, otherwise);
     };
     return {.name = command.arguments.at(1),
             .data_address = absl::StrCat("10.0.0.", command.arguments.at(0), ":7100"),

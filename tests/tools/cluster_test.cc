@@ -3,11 +3,13 @@
 // when a worker is killed or stops answering.
 #include <stdlib.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -153,14 +155,52 @@ TEST_F(ClusterTest, AWorkerThatIsKilledEndsItsRequestsWithItsName) {
   EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(generated.status.error_message(), HasSubstr("worker beta"));
   EXPECT_EQ(workers_[1]->Wait(), kKilled);
-  serve_->WaitForLine("waiting for 1 more worker");
-  AddWorker("gamma");
+  // The one that is left goes on alone.
+  serve_->WaitForLine("plan (epoch 2): 1 stage");
   ASSERT_TRUE(client_->WaitUntilServing()) << serve_->text();
   EXPECT_THAT(client_->Generate(RequestFor("Once", 10)).tokens, SizeIs(10));
 }
 
+TEST_F(ClusterTest, AWorkerJoinsAndOneIsDrainedWithoutARequestLost) {
+  constexpr size_t kClients = 3;
+  ServeWithWorkers();
+  const auto request = [](size_t client) {
+    return RequestFor(absl::StrCat("Once ", client), 200, /*seed=*/client);
+  };
+  std::vector<Generated> alone;
+  for (size_t i = 0; i < kClients; ++i) alone.push_back(client_->Generate(request(i)));
+
+  std::atomic<bool> done = false;
+  std::vector<std::thread> clients;
+  for (size_t i = 0; i < kClients; ++i) {
+    clients.emplace_back([&, i] {
+      do {
+        const Generated generated = client_->Generate(request(i));
+        EXPECT_TRUE(generated.status.ok()) << generated.status.error_message();
+        EXPECT_EQ(generated.tokens, alone[i].tokens);
+        EXPECT_EQ(generated.text, alone[i].text);
+      } while (!done);
+    });
+  }
+  AddWorker("gamma");
+  serve_->WaitForLine("worker gamma joined as a spare");
+  // Somebody has to take over from alpha, and there must be two.
+  Process drain({kTern, "drain", "alpha", "--coordinator", address_});
+  EXPECT_EQ(drain.Wait(), 0) << drain.text();
+  EXPECT_THAT(drain.text(), HasSubstr("worker alpha is drained"));
+  EXPECT_EQ(workers_[0]->Wait(), 0) << workers_[0]->text();
+  EXPECT_THAT(workers_[0]->text(), HasSubstr("dismissed by the coordinator: it was drained"));
+  done = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_THAT(serve_->text(), HasSubstr("on worker gamma"));
+
+  Process again({kTern, "drain", "alpha", "--coordinator", address_});
+  EXPECT_EQ(again.Wait(), 1);
+  EXPECT_THAT(again.text(), HasSubstr("no worker is named alpha"));
+}
+
 TEST_F(ClusterTest, AWorkerThatStopsAnsweringIsLostAndMayComeBack) {
-  ServeWithWorkers({"--recovery-timeout", "0.1"});
+  ServeWithWorkers({"--recovery-timeout", "0"});
   const Generated generated = GenerateWhile([&] { workers_[1]->Signal(SIGSTOP); });
   EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(generated.status.error_message(), HasSubstr("worker beta"));

@@ -198,6 +198,52 @@ TEST_F(StageHostTest, ANewOrderReplacesWhatIsThere) {
   EXPECT_EQ(host_->heartbeat().epoch, 2);
 }
 
+TEST_F(StageHostTest, TheSameLayersKeepTheirWeights) {
+  host_->Handle(Order(1));
+  host_->Handle(CommitStage{1});
+  EXPECT_EQ(std::get<StageReady>(NextReport()).epoch, 1);
+  EXPECT_EQ(std::get<StageCommitted>(NextReport()).epoch, 1);
+  receiver_.Receive(Step(1, 1));
+  const ResultFrame before = std::get<ResultFrame>(NextFrame());
+  host_->Handle(AbandonStage{1, "a test"});
+  // Weights that are nowhere: they would fail the stage if they were looked for.
+  PrepareStage order = Order(2);
+  order.tensors[3].sha256 = std::string(64, 'a');
+  host_->Handle(order);
+  host_->Handle(CommitStage{2});
+  EXPECT_EQ(std::get<StageReady>(NextReport()).epoch, 2);
+  EXPECT_EQ(std::get<StageCommitted>(NextReport()).epoch, 2);
+  receiver_.Receive(Step(2, 1));
+  const ResultFrame after = std::get<ResultFrame>(NextFrame());
+  ASSERT_EQ(after.results.size(), 1u);
+  EXPECT_EQ(after.results[0].sampled.chosen.token, before.results[0].sampled.chosen.token);
+  // Of another range they are.
+  host_->Handle(AbandonStage{2, "a test"});
+  order.epoch = 3;
+  order.layers = {0, 2};
+  order.stages = 2;
+  order.next_address = "stage 1";
+  host_->Handle(order);
+  EXPECT_EQ(std::get<StageFailed>(NextReport()).epoch, 3);
+}
+
+TEST_F(StageHostTest, WeightsOfANextStageAreFetchedWhileThePresentOneServes) {
+  host_->Handle(Order(1));
+  host_->Handle(CommitStage{1});
+  EXPECT_EQ(std::get<StageReady>(NextReport()).epoch, 1);
+  EXPECT_EQ(std::get<StageCommitted>(NextReport()).epoch, 1);
+  host_->Handle(PrefetchStage{Order(2)});
+  const StagePrefetched fetched = std::get<StagePrefetched>(NextReport());
+  EXPECT_EQ(fetched.epoch, 2);
+  EXPECT_TRUE(fetched.status.ok()) << fetched.status;
+  PrefetchStage missing{Order(3)};
+  missing.stage.tensors[3].sha256 = std::string(64, 'a');
+  host_->Handle(missing);
+  EXPECT_EQ(std::get<StagePrefetched>(NextReport()).status.code(), absl::StatusCode::kNotFound);
+  receiver_.Receive(Step(1, 1));
+  EXPECT_EQ(std::get<ResultFrame>(NextFrame()).results.size(), 1u);
+}
+
 TEST_F(StageHostTest, ACommitOfAnotherEpochIsIgnored) {
   host_->Handle(CommitStage{1});
   host_->Handle(Order(2));
