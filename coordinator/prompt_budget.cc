@@ -37,6 +37,7 @@ void PromptBudget::OnStep(size_t generating, uint32_t prompt_rows, absl::Duratio
     return Learn(seconds, step_seconds_[Slot(generating)]);
   }
   ++mixed_steps_;
+  last_rows_ = prompt_rows;
   const double without = StepSeconds(generating);
   // Never free: else one lucky step would let in as many as there may be.
   if (without > 0) Learn(std::max(seconds - without, 0.01 * without) / prompt_rows, row_seconds_);
@@ -46,8 +47,10 @@ uint32_t PromptBudget::Rows(size_t generating) const {
   if (mixed_steps_ >= kLookAgain) return 0;
   const double without = StepSeconds(generating);
   if (without == 0 || row_seconds_ == 0) return std::min(kFirstRows, most_);
+  // No more than twice what has been seen: a few rows may be free where many are not.
+  const uint32_t most = std::min(most_, 2 * std::max(last_rows_, kFirstRows));
   const double rows = kMostAdded * without / row_seconds_;
-  return rows >= most_ ? most_ : std::max(1u, static_cast<uint32_t>(rows));
+  return rows >= most ? most : std::max(1u, static_cast<uint32_t>(rows));
 }
 
 // With about as many, or with the nearest number that has been.

@@ -37,6 +37,7 @@ class PromptBudget {
   // Of 1, 2 or 3, 4 to 7 ... sequences that generate; 0: not seen.
   std::array<double, 16> step_seconds_ = {};
   double row_seconds_ = 0;    // that a row of a prompt adds; 0: not seen
+  uint32_t last_rows_ = 0;    // of prompts, of the last step that had some
   uint32_t mixed_steps_ = 0;  // that came back since one without prompts
 };
 

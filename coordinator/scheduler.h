@@ -63,12 +63,12 @@ namespace tern {
 struct SchedulerConfig {
   uint64_t epoch = 0;
   uint32_t stages = 1;
-  uint32_t prefill_chunk = 64;       // most prompt rows of one sequence in a step
-  uint32_t max_rows = 256;           // of a step
-  uint32_t mixed_prefill_rows = 64;  // most prompt rows in flight while sequences generate
-  uint64_t kv_pages = 0;             // on every stage
-  uint32_t context = 0;              // most tokens of a sequence
-  uint32_t max_queue = 1024;         // sequences waiting
+  uint32_t prefill_chunk = 64;        // most prompt rows of one sequence in a step
+  uint32_t max_rows = 256;            // of a step
+  uint32_t mixed_prefill_rows = 128;  // most prompt rows in flight while sequences generate
+  uint64_t kv_pages = 0;              // on every stage
+  uint32_t context = 0;               // most tokens of a sequence
+  uint32_t max_queue = 1024;          // sequences waiting
   bool prefix_cache = true;
   absl::Duration patience = absl::Seconds(10);
 };

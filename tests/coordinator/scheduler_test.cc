@@ -584,11 +584,11 @@ std::vector<TokenId> Tokens(size_t count, TokenId first = 0) {
 // memory is the limit of few rows and whose arithmetic that of many.
 class TimedPipeline {
  public:
-  explicit TimedPipeline(uint32_t stages) : free_(stages, absl::UnixEpoch()) {}
+  TimedPipeline(uint32_t stages, absl::Duration row)
+      : row_(row), free_(stages, absl::UnixEpoch()) {}
 
   void Push(const StepFrame& step, absl::Time now) {
-    const absl::Duration cost =
-        std::max(absl::Milliseconds(27), step.rows() * absl::Milliseconds(9));
+    const absl::Duration cost = std::max(absl::Milliseconds(27), step.rows() * row_);
     absl::Time done = now;
     for (absl::Time& stage : free_) {
       done = std::max(done, stage) + cost / static_cast<double>(free_.size());
@@ -611,18 +611,20 @@ class TimedPipeline {
   }
 
  private:
+  const absl::Duration row_;
   std::vector<absl::Time> free_;  // [stages], from when on
   std::deque<std::pair<absl::Time, ResultFrame>> queue_;
 };
 
 // The 99th percentile of the times between tokens of short requests, beside a prompt or not.
-absl::Duration Pace(uint32_t stages, uint32_t short_requests, size_t long_prompt) {
+absl::Duration Pace(uint32_t stages, absl::Duration row, uint32_t short_requests,
+                    size_t long_prompt) {
   SchedulerConfig config;
   config.stages = stages;
   config.kv_pages = 1000;
   config.context = 8192;
   Scheduler scheduler(config);
-  TimedPipeline pipeline(stages);
+  TimedPipeline pipeline(stages, row);
   GenerationRequest request;
   request.max_tokens = 100;
   absl::Time now = absl::UnixEpoch();
@@ -652,10 +654,12 @@ absl::Duration Pace(uint32_t stages, uint32_t short_requests, size_t long_prompt
 
 TEST(SchedulerTest, ShortRequestsKeepTheirPaceBesideALongPrompt) {
   for (const uint32_t stages : {1, 2, 3}) {
-    for (const uint32_t requests : {1, 4, 16, 64}) {
-      const absl::Duration without = Pace(stages, requests, 0);
-      const absl::Duration with = Pace(stages, requests, 4000);
-      EXPECT_LE(with, 2 * without) << stages << " stages, " << requests << " requests";
+    for (const absl::Duration row : {absl::Milliseconds(9), absl::Microseconds(500)}) {
+      for (const uint32_t requests : {1, 4, 16, 64}) {
+        const absl::Duration without = Pace(stages, row, requests, 0);
+        const absl::Duration with = Pace(stages, row, requests, 4000);
+        EXPECT_LE(with, 2 * without) << stages << " stages, " << row << " a row, " << requests;
+      }
     }
   }
 }
