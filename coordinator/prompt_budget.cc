@@ -31,11 +31,9 @@ void Learn(double value, double& known) {
 
 void PromptBudget::OnStep(size_t generating, uint32_t prompt_rows, absl::Duration took) {
   const double seconds = absl::ToDoubleSeconds(took);
+  if (prompt_rows == 0) mixed_steps_ = 0;
   if (seconds <= 0) return;
-  if (prompt_rows == 0) {
-    mixed_steps_ = 0;
-    return Learn(seconds, step_seconds_[Slot(generating)]);
-  }
+  if (prompt_rows == 0) return Learn(seconds, step_seconds_[Slot(generating)]);
   ++mixed_steps_;
   last_rows_ = prompt_rows;
   const double without = StepSeconds(generating);
