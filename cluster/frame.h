@@ -15,6 +15,10 @@
 
 namespace tern {
 
+// How activations travel between stages. bf16, the upper half of a float, rounded to nearest even,
+// takes half the bytes and changes the tokens.
+enum class WireType : uint8_t { kF32, kBf16 };
+
 // Consecutive rows of one sequence within a step.
 struct Segment {
   SequenceId sequence = 0;

@@ -2,6 +2,7 @@
 // The layout is docs/protocol.md, Frames; each struct below is one of its tables.
 #include "cluster/frame_codec.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -24,7 +25,7 @@ constexpr uint32_t kMagic = 0x464E5254;  // "TRNF"
 constexpr uint32_t kMaxTop = 20;         // as Validate(SamplingParams) has it
 
 enum Kind : uint8_t { kStep = 1, kResult = 2 };
-enum Dtype : uint8_t { kNone = 0, kF32 = 1 };
+enum Dtype : uint8_t { kNone = 0, kF32 = 1, kBf16 = 2 };
 enum SegmentFlags : uint8_t { kSample = 1, kWantLogits = 2 };
 
 struct Header {
@@ -76,6 +77,18 @@ static_assert(sizeof(TokenLogprob) == 8 && std::is_trivially_copyable_v<TokenLog
 std::span<const uint8_t> AsBytes(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
+
+Dtype DtypeOf(WireType wire) { return wire == WireType::kF32 ? kF32 : kBf16; }
+size_t BytesOf(WireType wire) { return wire == WireType::kF32 ? sizeof(float) : sizeof(uint16_t); }
+
+// Rounds half to even. A NaN becomes quiet, lest rounding make an infinity of it.
+uint16_t ToBf16(float x) {
+  const uint32_t bits = std::bit_cast<uint32_t>(x);
+  if ((bits & 0x7FFFFFFF) > 0x7F800000) return static_cast<uint16_t>(bits >> 16 | 0x40);
+  return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+float FromBf16(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
 
 // --- Encoding ---
 
@@ -130,7 +143,7 @@ EncodedFrame Seal(Header header, std::string head, std::span<const uint8_t> body
   crc = Crc32c(AsBytes(head).subspan(sizeof(Header)), crc);
   crc = Crc32c(body, crc);
   std::memcpy(head.data() + offsetof(Header, crc), &crc, sizeof(crc));
-  return {std::move(head), body};
+  return {.head = std::move(head), .body = body, .rounded = {}};
 }
 
 Header NewHeader(Kind kind, uint64_t epoch, uint64_t step, size_t entries) {
@@ -144,12 +157,12 @@ Header NewHeader(Kind kind, uint64_t epoch, uint64_t step, size_t entries) {
   return header;
 }
 
-EncodedFrame Encode(const StepFrame& step) {
+EncodedFrame Encode(const StepFrame& step, WireType wire) {
   Header header = NewHeader(kStep, step.epoch, step.step, step.segments.size());
   header.releases = static_cast<uint32_t>(step.release.size());
   header.rows = step.rows();
   if (!step.hidden.empty()) {
-    header.dtype = kF32;
+    header.dtype = DtypeOf(wire);
     header.dim = static_cast<uint32_t>(step.hidden.size() / step.rows());
   }
   std::string head(sizeof(Header), '\0');
@@ -157,12 +170,20 @@ EncodedFrame Encode(const StepFrame& step) {
   AppendAll(step.release, head);
   for (const Segment& segment : step.segments) AppendAll(segment.pages, head);
   AppendAll(step.tokens, head);
-  return Seal(
-      header, std::move(head),
-      {reinterpret_cast<const uint8_t*>(step.hidden.data()), step.hidden.size() * sizeof(float)});
+  std::span<const uint8_t> body = {reinterpret_cast<const uint8_t*>(step.hidden.data()),
+                                   step.hidden.size() * sizeof(float)};
+  AlignedBuffer<uint16_t> rounded;
+  if (wire == WireType::kBf16) {
+    rounded = AlignedBuffer<uint16_t>(step.hidden.size());
+    std::transform(step.hidden.begin(), step.hidden.end(), rounded.begin(), ToBf16);
+    body = {reinterpret_cast<const uint8_t*>(rounded.data()), rounded.size() * sizeof(uint16_t)};
+  }
+  EncodedFrame encoded = Seal(header, std::move(head), body);
+  encoded.rounded = std::move(rounded);  // its bytes stay where they are
+  return encoded;
 }
 
-EncodedFrame Encode(const ResultFrame& result) {
+EncodedFrame Encode(const ResultFrame& result, WireType) {
   const Header header = NewHeader(kResult, result.epoch, result.step, result.results.size());
   std::string head(sizeof(Header), '\0');
   for (const SequenceResult& entry : result.results) {
@@ -263,7 +284,7 @@ absl::Status CheckStepSizes(const Header& header, size_t frame_bytes, const Fram
     return Excluded("found ", header.entries, " segments for ", header.rows, " rows");
   }
   const bool hidden = limits.expect_hidden && header.rows > 0;
-  const Dtype dtype = hidden ? kF32 : kNone;
+  const Dtype dtype = hidden ? DtypeOf(limits.wire) : kNone;
   const uint32_t dim = hidden ? limits.dim : 0;
   if (header.dtype != dtype) return Excluded("dtype: found ", header.dtype, ", want ", dtype);
   if (header.dim != dim) return Excluded("dim: found ", header.dim, ", want ", dim);
@@ -272,7 +293,7 @@ absl::Status CheckStepSizes(const Header& header, size_t frame_bytes, const Fram
                    " or more");
   }
   const uint64_t all_bytes =
-      uint64_t{header.head_bytes} + uint64_t{header.rows} * dim * sizeof(float);
+      uint64_t{header.head_bytes} + uint64_t{header.rows} * dim * BytesOf(limits.wire);
   if (frame_bytes != all_bytes) {
     return Damaged("found ", frame_bytes, " bytes, want ", all_bytes);
   }
@@ -352,7 +373,11 @@ absl::StatusOr<Frame> DecodeStep(const Header& header, std::span<const uint8_t> 
   step.tokens = reader.TakeMany<TokenId>(header.rows);
   for (const TokenId token : step.tokens) TERN_RETURN_IF_ERROR(CheckToken(token, limits));
   step.hidden = AlignedBuffer<float>(size_t{header.rows} * header.dim);
-  reader.TakeInto(step.hidden.data(), step.hidden.size());
+  if (limits.wire == WireType::kF32) {
+    reader.TakeInto(step.hidden.data(), step.hidden.size());
+  } else {
+    for (float& x : step.hidden) x = FromBf16(reader.Take<uint16_t>());
+  }
   return step;
 }
 
@@ -415,8 +440,8 @@ absl::StatusOr<Frame> DecodeResult(const Header& header, std::span<const uint8_t
 
 }  // namespace
 
-EncodedFrame EncodeFrame(const Frame& frame) {
-  return std::visit([](const auto& kind) { return Encode(kind); }, frame);
+EncodedFrame EncodeFrame(const Frame& frame, WireType wire) {
+  return std::visit([wire](const auto& kind) { return Encode(kind, wire); }, frame);
 }
 
 absl::StatusOr<Frame> DecodeFrame(std::span<const uint8_t> bytes, const FrameLimits& limits) {

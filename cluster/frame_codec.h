@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "base/aligned_buffer.h"
 #include "cluster/frame.h"
 
 namespace tern {
@@ -23,15 +24,20 @@ struct FrameLimits {
   uint64_t kv_pages = 0;
   uint32_t max_rows = 0;       // of a step
   bool expect_hidden = false;  // false on the way into stage 0
+  WireType wire = WireType::kF32;
+  // Frames that a link's sender may have sent and not yet been told as taken
+  // (FrameReceiver::Credit); 0: any number, and nothing is told.
+  uint32_t window = 0;
 };
 
 // A frame as bytes: everything but the activations, and the activations, so that a transport can
-// send them without a copy. `body` borrows from the frame.
+// send them without a copy. `body` borrows from the frame, or from `rounded`.
 struct EncodedFrame {
-  std::string head;               // header and descriptors
-  std::span<const uint8_t> body;  // hidden as little-endian float32, or empty
+  std::string head;                 // header and descriptors
+  std::span<const uint8_t> body;    // hidden as little-endian float32 or bf16, or empty
+  AlignedBuffer<uint16_t> rounded;  // what body is, where that is not the frame's own floats
 };
-EncodedFrame EncodeFrame(const Frame& frame);
+EncodedFrame EncodeFrame(const Frame& frame, WireType wire = WireType::kF32);
 
 // Decodes `bytes` (head followed by body). DATA_LOSS for bytes that are no frame, a wrong checksum
 // or sizes that disagree; FAILED_PRECONDITION for another protocol version or epoch;

@@ -20,6 +20,11 @@ class FrameReceiver {
   // From now on nothing is accepted. When it returns, no handler runs, nor ever will. Must not be
   // called by a handler.
   virtual void Refuse() = 0;
+
+  // The first of the frames that were handed to the handler, and not yet taken off whatever queue
+  // it put them into, has been taken: its sender is told, and may send one more. Does nothing
+  // without a window (FrameLimits).
+  virtual void Credit() = 0;
 };
 
 }  // namespace tern

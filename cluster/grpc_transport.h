@@ -16,26 +16,27 @@ class Service;
 
 namespace tern {
 
-// Opens links of one epoch. Activations are sent from where they lie, without a copy.
+// Opens links of one epoch. Activations are sent from where they lie, without a copy, unless
+// they travel as bf16.
 class GrpcTransport final : public Transport {
  public:
-  explicit GrpcTransport(uint64_t epoch) : epoch_(epoch) {}
+  explicit GrpcTransport(uint64_t epoch, WireType wire = WireType::kF32)
+      : epoch_(epoch), wire_(wire) {}
 
   // Waits until the receiver has accepted the link, so that a wrong address or epoch shows now and
   // not with the first step; a few seconds at most. UNAVAILABLE, naming the address, if nobody
   // answers; FAILED_PRECONDITION if the receiver refuses.
-  //
-  // The sender's destructor waits until no callback runs: it must not be destroyed by `on_failure`.
   absl::StatusOr<std::unique_ptr<FrameSender>> Connect(const std::string& address,
-                                                       LinkFailure on_failure) override;
+                                                       LinkEvents events) override;
 
  private:
   const uint64_t epoch_;
+  const WireType wire_;
 };
 
 // Serves tern.v1.Stage. Must outlive the server that service() is registered with. Frames of one
 // link reach the handler in order, on gRPC's threads; the next is not read before the handler
-// returns, which is all the flow control that a bounded number of steps in flight needs.
+// returns.
 class GrpcFrameReceiver final : public FrameReceiver {
  public:
   GrpcFrameReceiver();
@@ -43,6 +44,7 @@ class GrpcFrameReceiver final : public FrameReceiver {
 
   void Accept(const FrameLimits& limits, FrameHandler handler) override;
   void Refuse() override;
+  void Credit() override;
 
   grpc::Service* service();
 

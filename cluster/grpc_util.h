@@ -31,13 +31,16 @@ std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address);
 
 struct ListeningServer {
   std::unique_ptr<grpc::Server> server;
-  Address address;  // with the port that was chosen, if 0 was asked for
+  Address address;           // with the port that was chosen, if 0 was asked for
+  std::string unix_address;  // "unix:PATH" for peers on this machine; empty: there is none
 };
 
 // Starts a server for `services`, which must outlive it. FAILED_PRECONDITION, with the system's
-// reason, if it cannot listen at `address`.
+// reason, if it cannot listen at `address`. It also listens at `unix_address`, if that is not empty
+// (cluster/unix_socket.h), for this user alone; if that cannot be, it is logged.
 absl::StatusOr<ListeningServer> Listen(const Address& address,
-                                       const std::vector<grpc::Service*>& services);
+                                       const std::vector<grpc::Service*>& services,
+                                       const std::string& unix_address = "");
 
 }  // namespace tern
 

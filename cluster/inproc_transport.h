@@ -41,10 +41,15 @@ class InprocTransport final : public Transport {
   // UNAVAILABLE if nobody listens at `address`. If the listener closes, the next Send calls
   // `on_failure`, on its own thread.
   absl::StatusOr<std::unique_ptr<FrameSender>> Connect(const std::string& address,
-                                                       LinkFailure on_failure) override
+                                                       LinkEvents events) override
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // The first frame that was given to the handler at `address`, and not yet taken, has been taken:
+  // its sender's `on_taken` is called, on this thread. Does nothing if there is none.
+  void Credit(const std::string& address) ABSL_LOCKS_EXCLUDED(mu_);
+
  private:
+  struct Taken;
   class Sender;
 
   Mutex mu_;

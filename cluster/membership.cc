@@ -358,7 +358,7 @@ void Membership::TakeDownAndWait(const std::string& reason) {
 }
 
 void Membership::Send(WorkerId worker, CoordinatorMessage message) {
-  Emit(SendToWorker{worker, std::move(message)});
+  actions_.emplace_back(std::in_place_type<SendToWorker>, worker, std::move(message));
 }
 
 }  // namespace tern

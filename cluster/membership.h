@@ -64,16 +64,20 @@ struct MembershipConfig {
   bool probe_links = true;   // otherwise links count as fast
   std::string version;       // of this build: workers of another are refused
   PlanOptions plan;
-  std::string model_path;   // of the coordinator's file
-  std::string rope_digest;  // as this build computes it
-  uint32_t max_rows = 256;  // of a step
+  std::string model_path;    // of the coordinator's file
+  std::string rope_digest;   // as this build computes it
+  std::string host;          // the coordinator's machine, as in Hello
+  std::string unix_address;  // of the coordinator, for results from there
+  uint32_t max_rows = 256;   // of a step
+  WireType wire = WireType::kF32;
 };
 
 // A pipeline and its workers, in order.
 struct PipelineStage {
   WorkerId worker = 0;
-  std::string name;     // of the worker
-  std::string address;  // where its frames go
+  std::string name;          // of the worker
+  std::string address;       // where its frames go
+  std::string unix_address;  // and from its own machine
   LayerRange layers;
 };
 struct Pipeline {
@@ -251,6 +255,9 @@ class Membership {
   ClusterProfile ProfileOf(const std::vector<const Member*>& workers) const;
   Pipeline PipelineOf(const Choice& choice) const;  // of the next epoch
   void Install(Pipeline pipeline);
+  // The worker's unix socket, for `host`; empty if it is on another.
+  static std::string NearAddress(const std::string& host, const Member& worker);
+  std::string NextUnixAddress(const Pipeline& pipeline, size_t stage) const;
   PrepareStage StageOrder(const Pipeline& pipeline, size_t stage) const;
   std::vector<PrepareStage> StageOrders(const Pipeline& pipeline) const;
 

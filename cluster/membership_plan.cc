@@ -109,6 +109,7 @@ Pipeline Membership::PipelineOf(const Choice& choice) const {
     pipeline.stages.push_back({.worker = worker.id,
                                .name = worker.info.name,
                                .address = worker.info.data_address,
+                               .unix_address = NearAddress(config_.host, worker),
                                .layers = stage.layers});
   }
   return pipeline;
@@ -180,6 +181,16 @@ std::vector<PrepareStage> Membership::StageOrders(const Pipeline& pipeline) cons
   return orders;
 }
 
+std::string Membership::NearAddress(const std::string& host, const Member& worker) {
+  return worker.hello.host == host ? worker.info.unix_address : "";
+}
+
+std::string Membership::NextUnixAddress(const Pipeline& pipeline, size_t stage) const {
+  const std::string& host = members_.at(pipeline.stages[stage].worker).hello.host;
+  if (stage + 1 == pipeline.stages.size()) return host == config_.host ? config_.unix_address : "";
+  return NearAddress(host, members_.at(pipeline.stages[stage + 1].worker));
+}
+
 PrepareStage Membership::StageOrder(const Pipeline& pipeline, size_t stage) const {
   const bool last = stage + 1 == pipeline.stages.size();
   const LayerRange layers = pipeline.stages[stage].layers;
@@ -193,9 +204,11 @@ PrepareStage Membership::StageOrder(const Pipeline& pipeline, size_t stage) cons
           .stage = static_cast<uint32_t>(stage),
           .stages = static_cast<uint32_t>(pipeline.stages.size()),
           .next_address = last ? "" : pipeline.stages[stage + 1].address,
+          .next_unix_address = NextUnixAddress(pipeline, stage),
           .kv_type = config_.plan.kv_type,
           .kv_pages = pipeline.kv_pages,
-          .max_rows = config_.max_rows};
+          .max_rows = config_.max_rows,
+          .wire = config_.wire};
 }
 
 // --- Moves ---

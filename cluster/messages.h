@@ -65,13 +65,14 @@ struct Hello {
 // The second one, once the worker has its processors and has measured itself. Its name, version and
 // protocol are those of its Hello.
 struct RegisterWorker {
-  std::string name;          // unique in the cluster, e.g. "host:pid"
-  std::string data_address;  // where frames for it go, "host:port"
-  std::string version;       // of the build
-  uint32_t protocol = 0;     // kProtocolVersion of the build
-  std::string machine;       // for people: what topology.ToString() says
-  std::string cpuset;        // the processors it took, "0-3"
-  std::string isa;           // of the kernels it chose
+  std::string name;               // unique in the cluster, e.g. "host:pid"
+  std::string data_address;       // where frames for it go, "host:port"
+  std::string unix_address = {};  // and from its own machine, "unix:PATH"; empty: as from others
+  std::string version;            // of the build
+  uint32_t protocol = 0;          // kProtocolVersion of the build
+  std::string machine;            // for people: what topology.ToString() says
+  std::string cpuset;             // the processors it took, "0-3"
+  std::string isa;                // of the kernels it chose
   uint32_t threads = 0;
   uint64_t memory_bytes = 0;
   WorkerSpeed speed;  // measured
@@ -145,10 +146,12 @@ struct PrepareStage {
   LayerRange layers;
   uint32_t stage = 0;
   uint32_t stages = 0;
-  std::string next_address;  // of the next stage; empty: the coordinator itself
+  std::string next_address;            // of the next stage; empty: the coordinator itself
+  std::string next_unix_address = {};  // of the same, from its own machine; may be empty
   KvType kv_type = KvType::kF16;
   uint64_t kv_pages = 0;
   uint32_t max_rows = 0;  // of a step
+  WireType wire = WireType::kF32;
 };
 
 // Second phase: every stage is ready; accept frames of this epoch, answer StageCommitted.

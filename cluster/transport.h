@@ -4,6 +4,7 @@
 #ifndef TERN_CLUSTER_TRANSPORT_H_
 #define TERN_CLUSTER_TRANSPORT_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,16 +18,25 @@ namespace tern {
 // One direction of one link. Thread-safe.
 class FrameSender {
  public:
-  // Closes the link; frames not yet sent may be lost.
+  // Closes the link; frames not yet sent may be lost. Waits for callbacks, and none run after it:
+  // it must not be called by one.
   virtual ~FrameSender() = default;
   // Queues `frame` and returns at once. Frames arrive in order, each once, or the link breaks and
-  // the failure callback given to Connect is called, once; later frames are dropped.
+  // LinkEvents::on_failure is called, once; later frames are dropped.
   virtual void Send(Frame frame) = 0;
 };
 
 // Called by transport threads; must not block for long.
 using FrameHandler = std::function<void(Frame)>;
-using LinkFailure = std::function<void(absl::Status)>;
+
+// What the owner of a sender is told, by transport threads; must not block for long. Each may be
+// empty.
+struct LinkEvents {
+  std::function<void(absl::Status)> on_failure = {};
+  // The receiver has taken `frames` frames of this link off its queue so far. Numbers only grow,
+  // and some may be left out.
+  std::function<void(uint64_t frames)> on_taken = {};
+};
 
 // Connects to the receiver at an address. Thread-safe.
 class Transport {
@@ -34,7 +44,7 @@ class Transport {
   virtual ~Transport() = default;
   // UNAVAILABLE if there is surely nobody; a link that breaks later calls `on_failure`.
   virtual absl::StatusOr<std::unique_ptr<FrameSender>> Connect(const std::string& address,
-                                                               LinkFailure on_failure) = 0;
+                                                               LinkEvents events) = 0;
 };
 
 }  // namespace tern

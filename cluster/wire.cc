@@ -36,6 +36,7 @@ void Fill(const RegisterWorker& from, v1::WorkerMessage& to) {
   v1::Register& proto = *to.mutable_register_worker();
   proto.set_name(from.name);
   proto.set_data_address(from.data_address);
+  proto.set_unix_address(from.unix_address);
   proto.set_version(from.version);
   proto.set_protocol(from.protocol);
   proto.set_machine(from.machine);
@@ -124,6 +125,7 @@ absl::StatusOr<WorkerSpeed> Parse(const v1::Speed& proto) {
 absl::StatusOr<WorkerMessage> Parse(const v1::Register& proto) {
   TERN_RETURN_IF_ERROR(CheckName("name", proto.name()));
   TERN_RETURN_IF_ERROR(CheckPeerAddress("data_address", proto.data_address()));
+  TERN_RETURN_IF_ERROR(CheckUnixAddress("unix_address", proto.unix_address()));
   TERN_RETURN_IF_ERROR(CheckName("version", proto.version()));
   TERN_RETURN_IF_ERROR(CheckText("machine", proto.machine(), kMaxNameBytes));
   TERN_RETURN_IF_ERROR(CheckText("cpuset", proto.cpuset(), kMaxPathBytes));
@@ -132,6 +134,7 @@ absl::StatusOr<WorkerMessage> Parse(const v1::Register& proto) {
   TERN_ASSIGN_OR_RETURN(const WorkerSpeed speed, Parse(proto.speed()));
   return RegisterWorker{.name = proto.name(),
                         .data_address = proto.data_address(),
+                        .unix_address = proto.unix_address(),
                         .version = proto.version(),
                         .protocol = proto.protocol(),
                         .machine = proto.machine(),
@@ -276,9 +279,11 @@ void FillStage(const PrepareStage& from, v1::PrepareStage& proto) {
   proto.set_stage(from.stage);
   proto.set_stages(from.stages);
   proto.set_next_address(from.next_address);
+  proto.set_next_unix_address(from.next_unix_address);
   proto.set_kv_type(from.kv_type == KvType::kF32 ? 1 : 0);
   proto.set_kv_pages(from.kv_pages);
   proto.set_max_rows(from.max_rows);
+  proto.set_wire(static_cast<uint32_t>(from.wire));
 }
 
 void Fill(const PrepareStage& from, v1::CoordinatorMessage& to) {
@@ -309,15 +314,19 @@ absl::StatusOr<PrepareStage> ParseStage(const v1::PrepareStage& proto) {
                      .stage = proto.stage(),
                      .stages = proto.stages(),
                      .next_address = proto.next_address(),
+                     .next_unix_address = proto.next_unix_address(),
                      .kv_type = proto.kv_type() == 1 ? KvType::kF32 : KvType::kF16,
                      .kv_pages = proto.kv_pages(),
-                     .max_rows = proto.max_rows()};
+                     .max_rows = proto.max_rows(),
+                     .wire = static_cast<WireType>(proto.wire())};
   TERN_RETURN_IF_ERROR(CheckEpoch(stage.epoch));
   TERN_ASSIGN_OR_RETURN(stage.config, ParseConfig(proto.config()));
   TERN_RETURN_IF_ERROR(CheckSha256("model_digest", stage.model_digest));
   TERN_RETURN_IF_ERROR(CheckSha256("rope_digest", stage.rope_digest));
   TERN_RETURN_IF_ERROR(CheckText("model_path", stage.model_path, kMaxPathBytes));
   TERN_RETURN_IF_ERROR(CheckPlace(stage));
+  TERN_RETURN_IF_ERROR(CheckUnixAddress("next_unix_address", stage.next_unix_address));
+  TERN_RETURN_IF_ERROR(CheckRange("wire", proto.wire(), 0, 1));
   TERN_RETURN_IF_ERROR(CheckRange("kv_type", proto.kv_type(), 0, 1));
   TERN_RETURN_IF_ERROR(CheckRange("kv_pages", stage.kv_pages, 1, kMaxKvPages));
   TERN_RETURN_IF_ERROR(CheckRange("max_rows", stage.max_rows, 1, kMaxRows));

@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "cluster/address.h"
+#include "cluster/unix_socket.h"
 
 namespace tern {
 
@@ -39,6 +40,11 @@ absl::Status CheckSha256(const char* field, const std::string& text) {
 absl::Status CheckRange(const char* field, uint64_t value, uint64_t least, uint64_t most) {
   if (value >= least && value <= most) return absl::OkStatus();
   return Refuse(field, absl::StrCat(value), absl::StrCat("between ", least, " and ", most));
+}
+
+absl::Status CheckUnixAddress(const char* field, const std::string& text) {
+  if (text.empty() || IsUnixAddress(text)) return absl::OkStatus();
+  return Refuse(field, Printable(text), "unix:/PATH");
 }
 
 std::string Printable(absl::string_view text) {

@@ -27,6 +27,8 @@ absl::Status CheckRange(const char* field, uint64_t value, uint64_t least, uint6
 absl::Status CheckEpoch(uint64_t epoch);
 // "host:port" with a port.
 absl::Status CheckPeerAddress(const char* field, const std::string& text);
+// "unix:/PATH", or nothing.
+absl::Status CheckUnixAddress(const char* field, const std::string& text);
 
 // `text` as CheckText lets it pass: error messages may quote anything.
 std::string Printable(absl::string_view text);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "cluster/clock.h"
+#include "cluster/unix_socket.h"
 
 namespace tern {
 namespace {
@@ -156,7 +157,8 @@ void Controller::Do(const PipelinePlanned& action) {
                            .context = config.context,
                            .kv_pages = action.pipeline.kv_pages,
                            .max_rows = options_.membership.max_rows,
-                           .expect_hidden = false};
+                           .expect_hidden = false,
+                           .window = 0};
   options_.receiver->Accept(
       limits, [engine = options_.engine](Frame frame) { engine->OnFrame(std::move(frame)); });
 }
@@ -168,8 +170,13 @@ void Controller::Do(const PipelineUp& action) {
   const auto fail = [this, link, epoch = pipeline.epoch](const absl::Status& status) {
     Post(PipelineFailed{epoch, absl::UnavailableError(absl::StrCat(link, status.message()))});
   };
+  // Steps are numbered from 1, and each is a frame.
+  const auto taken = [engine = options_.engine, epoch = pipeline.epoch](uint64_t frames) {
+    engine->OnTaken(epoch, frames);
+  };
   absl::StatusOr<std::unique_ptr<FrameSender>> sender =
-      options_.make_transport(pipeline.epoch)->Connect(first.address, fail);
+      ConnectNear(*options_.make_transport(pipeline.epoch), first.unix_address, first.address,
+                  {.on_failure = fail, .on_taken = taken});
   if (!sender.ok()) return fail(sender.status());
   const SchedulerConfig config{.epoch = pipeline.epoch,
                                .stages = static_cast<uint32_t>(pipeline.stages.size()),

@@ -16,6 +16,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "base/cache_directory.h"
+#include "base/host_id.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -26,6 +27,7 @@
 #include "cluster/grpc_transport.h"
 #include "cluster/grpc_util.h"
 #include "cluster/manifest.h"
+#include "cluster/unix_socket.h"
 #include "cluster/weights_service.h"
 #include "coordinator/cluster_service.h"
 #include "coordinator/controller.h"
@@ -96,6 +98,7 @@ class Coordinator::Impl {
   ModelManifest manifest_;
   absl::flat_hash_map<std::string, std::string> names_by_digest_;  // of its tensors
   Address address_;
+  const std::string unix_address_ = NewUnixAddressOrNone();
   std::atomic<bool> draining_{false};
   GrpcFrameReceiver receiver_;
   WeightsService weights_{[this](const std::string& sha256) { return FindByDigest(sha256); }};
@@ -164,8 +167,10 @@ absl::Status Coordinator::Impl::StartServer(const Address& listen) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   TERN_ASSIGN_OR_RETURN(ListeningServer listening,
-                        Listen(listen, {cluster_service_.get(), inference_service_.get(),
-                                        receiver_.service(), weights_.service()}));
+                        Listen(listen,
+                               {cluster_service_.get(), inference_service_.get(),
+                                receiver_.service(), weights_.service()},
+                               unix_address_));
   address_ = listening.address;
   server_ = std::move(listening.server);
   PublishHealth();
@@ -186,7 +191,10 @@ ControllerOptions Coordinator::Impl::ControllerSetup(const CoordinatorOptions& o
                                   .streams = options.streams},
                          .model_path = std::filesystem::absolute(options.model_path, ignored),
                          .rope_digest = RopeDigest(manifest_.config),
-                         .max_rows = options.max_rows},
+                         .host = HostId(),
+                         .unix_address = unix_address_,
+                         .max_rows = options.max_rows,
+                         .wire = options.wire},
           .manifest = &manifest_,
           .prefill_chunk = options.prefill_chunk,
           .engine = engine_.get(),

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "cluster/frame.h"
 #include "model/kv_cache.h"
 #include "partition/plan.h"
 
@@ -28,8 +29,9 @@ struct CoordinatorOptions {
   uint32_t streams = 8;    // that generate at once
   uint64_t kv_tokens = 0;  // KV cache over all sequences; 0: twice the context
   KvType kv_type = KvType::kF16;
-  uint32_t max_rows = 256;      // of a step
-  uint32_t prefill_chunk = 64;  // most prompt rows of one sequence in a step
+  uint32_t max_rows = 256;         // of a step
+  WireType wire = WireType::kF32;  // of activations between workers
+  uint32_t prefill_chunk = 64;     // most prompt rows of one sequence in a step
   // How long requests wait for another pipeline when theirs is lost; 0: they end at once.
   absl::Duration recovery_timeout = absl::Seconds(30);
   bool insecure = false;  // allow an address that is not on loopback

@@ -138,10 +138,11 @@ absl::Status LocalCluster::Start(const LocalClusterOptions& options) {
   config.prefix_cache = options.prefix_cache;
   config.kv_pages = KvPages(config_, options);
   config.context = config_.context;
-  TERN_ASSIGN_OR_RETURN(std::unique_ptr<FrameSender> first,
-                        transport_.Connect(StageAddress(0), [this](absl::Status status) {
-                          engine_->StopPipeline(std::move(status));
-                        }));
+  const auto stop = [this](absl::Status status) { engine_->StopPipeline(std::move(status)); };
+  const auto taken = [this](uint64_t frames) { engine_->OnTaken(kEpoch, frames); };
+  TERN_ASSIGN_OR_RETURN(
+      std::unique_ptr<FrameSender> first,
+      transport_.Connect(StageAddress(0), {.on_failure = stop, .on_taken = taken}));
   engine_->StartPipeline(config, std::move(first));
   return absl::OkStatus();
 }
@@ -171,8 +172,11 @@ absl::StatusOr<LocalCluster::Part> LocalCluster::StartStage(size_t index, LayerR
     engine_->StopPipeline(
         absl::UnavailableError(absl::StrCat(StageAddress(index), ": ", status.ToString())));
   };
-  TERN_ASSIGN_OR_RETURN(std::unique_ptr<FrameSender> link, transport_.Connect(next, stop));
-  part.runner = std::make_unique<StageRunner>(std::move(stage), std::move(link), stop);
+  TERN_ASSIGN_OR_RETURN(std::unique_ptr<FrameSender> link,
+                        transport_.Connect(next, {.on_failure = stop}));
+  part.runner =
+      std::make_unique<StageRunner>(std::move(stage), std::move(link), stop,
+                                    [this, index] { transport_.Credit(StageAddress(index)); });
   TERN_ASSIGN_OR_RETURN(part.listener, transport_.Listen(StageAddress(index),
                                                          [runner = part.runner.get()](Frame frame) {
                                                            runner->Push(std::move(frame));

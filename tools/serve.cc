@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "coordinator/coordinator.h"
+#include "tools/choices.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
 #include "tools/stop_signals.h"
@@ -102,6 +103,10 @@ void AddServe(CLI::App& app, absl::Status& status) {
   command->add_option("--kv", flags->kv, "Type of the KV cache")
       ->check(CLI::IsMember({"f16", "f32"}))
       ->capture_default_str();
+  const Choices<WireType> wires = {{"f32", WireType::kF32}, {"bf16", WireType::kBf16}};
+  AddChoice(*command, "--wire", options.wire, wires,
+            "Activations between workers; bf16 takes half the bytes, and gives other tokens")
+      ->default_str("f32");
   command->add_option("--max-rows", options.max_rows, "Most rows of a step")->capture_default_str();
   command
       ->add_option("--prefill-chunk", options.prefill_chunk,

@@ -31,6 +31,7 @@
 #include "cluster/grpc_util.h"
 #include "cluster/membership.h"
 #include "cluster/tensor_shelf.h"
+#include "cluster/unix_socket.h"
 #include "cluster/weights_service.h"
 #include "worker/session.h"
 #include "worker/speed.h"
@@ -114,6 +115,7 @@ class WorkerDaemon::Impl {
   Hello hello;
   Kernels kernels;
   std::string data_address;
+  std::string unix_address;
   std::unique_ptr<ThreadPool> pool;  // from the first welcome on, as is the registration
   RegisterWorker registration;
   GrpcFrameReceiver receiver;
@@ -199,6 +201,7 @@ absl::Status WorkerDaemon::Impl::TakeProcessors(const std::vector<int>& cpus) {
   TERN_ASSIGN_OR_RETURN(const WorkerSpeed speed, MeasureSpeed(kernels, *pool));
   registration = {.name = hello.name,
                   .data_address = data_address,
+                  .unix_address = unix_address,
                   .version = hello.version,
                   .protocol = hello.protocol,
                   .machine = topology.ToString(),
@@ -242,16 +245,18 @@ absl::Status WorkerDaemon::Impl::PlaceOtherThreads(const std::vector<int>& cpus,
 }
 
 StageHostOptions WorkerDaemon::Impl::HostOptions() {
-  return {.kernels = kernels,
-          .pool = pool.get(),
-          .receiver = &receiver,
-          .make_transport = [](uint64_t epoch) { return std::make_unique<GrpcTransport>(epoch); },
-          .coordinator_address = "",
-          .model_path = options.model_path,
-          .cache_directory = options.cache_directory,
-          .cache_limit_bytes = options.cache_limit_bytes,
-          .shelf = &shelf,
-          .fetch = {}};
+  return {
+      .kernels = kernels,
+      .pool = pool.get(),
+      .receiver = &receiver,
+      .make_transport = [](uint64_t epoch,
+                           WireType wire) { return std::make_unique<GrpcTransport>(epoch, wire); },
+      .coordinator_address = "",
+      .model_path = options.model_path,
+      .cache_directory = options.cache_directory,
+      .cache_limit_bytes = options.cache_limit_bytes,
+      .shelf = &shelf,
+      .fetch = {}};
 }
 
 bool WorkerDaemon::Impl::Begin(WorkerSession* session) {
@@ -301,9 +306,11 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
   TERN_ASSIGN_OR_RETURN(impl->kernels, ChooseKernels(options.kernel));
   impl->kernels.may_cache = true;
   impl->kernels.l2_bytes = impl->topology.l2_bytes;
-  TERN_ASSIGN_OR_RETURN(ListeningServer listening,
-                        Listen(listen, {impl->receiver.service(), impl->weights.service()}));
+  TERN_ASSIGN_OR_RETURN(
+      ListeningServer listening,
+      Listen(listen, {impl->receiver.service(), impl->weights.service()}, NewUnixAddressOrNone()));
   impl->server = std::move(listening.server);
+  impl->unix_address = listening.unix_address;
   TERN_ASSIGN_OR_RETURN(impl->data_address, AdvertisedAddress(options, listening.address));
   const std::string hostname = Hostname();
   impl->hello = {

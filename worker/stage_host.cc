@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "cluster/unix_socket.h"
 #include "model/transformer.h"
 
 namespace tern {
@@ -17,6 +18,8 @@ namespace {
 // Gathering the weights counts as the first half of loading, repacking them as the second.
 constexpr float kGatherShare = 0.5f;
 constexpr char kRepacking[] = "repacking";
+// Steps that wait here while others are on their way: memory for a few, and never a stall.
+constexpr uint32_t kWindow = 8;
 
 // The files to look into: the local copy, and the coordinator's own path, which on one machine, or
 // with a shared file system, names the same file here. Only an absolute path can.
@@ -35,7 +38,9 @@ FrameLimits LimitsOf(const PrepareStage& order) {
           .context = order.config.context,
           .kv_pages = order.kv_pages,
           .max_rows = order.max_rows,
-          .expect_hidden = order.stage > 0};
+          .expect_hidden = order.stage > 0,
+          .wire = order.wire,
+          .window = kWindow};
 }
 
 }  // namespace
@@ -183,9 +188,12 @@ absl::Status StageHost::Link(const PrepareStage& order) {
   };
   TERN_ASSIGN_OR_RETURN(
       std::unique_ptr<FrameSender> next,
-      options_.make_transport(order.epoch)
-          ->Connect(is_last ? options_.coordinator_address : order.next_address, fail));
-  auto runner = std::make_unique<StageRunner>(std::move(stage_), std::move(next), fail);
+      ConnectNear(*options_.make_transport(order.epoch, order.wire), order.next_unix_address,
+                  is_last ? options_.coordinator_address : order.next_address,
+                  {.on_failure = fail}));
+  auto runner =
+      std::make_unique<StageRunner>(std::move(stage_), std::move(next), fail,
+                                    [receiver = options_.receiver] { receiver->Credit(); });
   MutexLock lock(mu_);
   runner_ = std::move(runner);
   return absl::OkStatus();

@@ -29,7 +29,7 @@ struct StageHostOptions {
   Kernels kernels;
   ThreadPool* pool = nullptr;
   FrameReceiver* receiver = nullptr;  // of this worker
-  std::function<std::unique_ptr<Transport>(uint64_t epoch)> make_transport;
+  std::function<std::unique_ptr<Transport>(uint64_t epoch, WireType wire)> make_transport;
   std::string coordinator_address;  // where the last stage sends its results
   std::string model_path;           // a local copy of the model, or empty
   std::string cache_directory;

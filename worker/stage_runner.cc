@@ -9,10 +9,12 @@
 namespace tern {
 
 StageRunner::StageRunner(std::unique_ptr<Stage> stage, std::unique_ptr<FrameSender> next,
-                         std::function<void(absl::Status)> on_failure)
+                         std::function<void(absl::Status)> on_failure,
+                         std::function<void()> on_taken)
     : stage_(std::move(stage)),
       next_(std::move(next)),
       on_failure_(std::move(on_failure)),
+      on_taken_(std::move(on_taken)),
       thread_([this] { Loop(); }) {
   TERN_CHECK(stage_ != nullptr && next_ != nullptr && on_failure_ != nullptr);
 }
@@ -49,6 +51,7 @@ uint64_t StageRunner::steps_queued() const {
 void StageRunner::Loop() {
   Frame frame;
   while (WaitForFrame(frame)) {
+    if (on_taken_) on_taken_();
     const absl::Status status = RunStep(std::move(frame));
     if (status.ok()) continue;
     {

@@ -22,9 +22,10 @@ class StageRunner {
  public:
   // Owns the stage and the link to the next one. `on_failure` is called once, from the compute
   // thread, if a step fails; the runner computes nothing after that. It must not destroy the
-  // runner.
+  // runner. `on_taken`, if set, is called from the compute thread whenever a frame leaves the
+  // queue.
   StageRunner(std::unique_ptr<Stage> stage, std::unique_ptr<FrameSender> next,
-              std::function<void(absl::Status)> on_failure);
+              std::function<void(absl::Status)> on_failure, std::function<void()> on_taken = {});
   // Finishes the step at work and drops those queued.
   ~StageRunner();
   StageRunner(const StageRunner&) = delete;
@@ -52,6 +53,7 @@ class StageRunner {
   std::unique_ptr<Stage> stage_;
   const std::unique_ptr<FrameSender> next_;
   const std::function<void(absl::Status)> on_failure_;
+  const std::function<void()> on_taken_;
   std::atomic<uint64_t> steps_done_{0};
 
   mutable Mutex mu_;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "cluster/frame_codec.h"
 
+#include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <string>
 #include <utility>
@@ -99,6 +102,36 @@ Bytes With(Bytes bytes, size_t at, T value) {
 
 absl::StatusCode CodeOf(const Bytes& bytes, const FrameLimits& limits = kLimits) {
   return DecodeFrame(bytes, limits).status().code();
+}
+
+TEST(FrameCodecTest, Bf16IsRoundedToNearestEven) {
+  StepFrame step = SomeStep();
+  const std::vector<std::pair<float, float>> cases = {
+      {1.0f, 1.0f},
+      {-0x1.01p0f, -0x1p0f},       // half way: to even, down
+      {0x1.03p0f, 0x1.04p0f},      // half way: to even, up
+      {0x1.010002p0f, 0x1.02p0f},  // just above
+      {0x1.fffffep127f, std::numeric_limits<float>::infinity()},
+      {0x1p-140f, 0x0p0f},
+  };
+  for (size_t i = 0; i < cases.size(); ++i) step.hidden[i] = cases[i].first;
+  step.hidden[cases.size()] = std::bit_cast<float>(0x7F800001);  // a NaN of no high bits
+  const size_t count = step.hidden.size();
+  const Frame frame = std::move(step);
+  const EncodedFrame encoded = EncodeFrame(frame, WireType::kBf16);
+  EXPECT_EQ(encoded.body.size(), count * 2);
+  Bytes bytes(encoded.head.begin(), encoded.head.end());
+  bytes.insert(bytes.end(), encoded.body.begin(), encoded.body.end());
+  EXPECT_EQ(bytes[kDtypeAt], 2);
+  EXPECT_EQ(CodeOf(bytes), absl::StatusCode::kInvalidArgument) << "this link wants float32";
+  FrameLimits limits = kLimits;
+  limits.wire = WireType::kBf16;
+  const absl::StatusOr<Frame> decoded = DecodeFrame(bytes, limits);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  const StepFrame& back = std::get<StepFrame>(*decoded);
+  for (size_t i = 0; i < cases.size(); ++i) EXPECT_EQ(back.hidden[i], cases[i].second) << i;
+  EXPECT_TRUE(std::isnan(back.hidden[cases.size()]));
+  EXPECT_EQ(CodeOf(Encoded(frame), limits), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(FrameCodecTest, AStepComesBackAsItWasSent) {

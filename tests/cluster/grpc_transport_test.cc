@@ -5,6 +5,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/impl/service_type.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -31,7 +32,8 @@ constexpr FrameLimits kLimits = {.epoch = 7,
                                  .context = 64,
                                  .kv_pages = 50,
                                  .max_rows = 16,
-                                 .expect_hidden = true};
+                                 .expect_hidden = true,
+                                 .window = 0};
 
 StepFrame MakeStep(uint64_t number, const FrameLimits& limits, uint32_t rows) {
   StepFrame step;
@@ -59,6 +61,14 @@ class Inbox {
   void WaitForSize(size_t size) {
     MutexLock lock(mu_);
     while (items_.size() < size) changed_.Wait(mu_);
+  }
+  size_t size() {
+    MutexLock lock(mu_);
+    return items_.size();
+  }
+  T last() {
+    MutexLock lock(mu_);
+    return items_.empty() ? T() : items_.back();
   }
   std::vector<T>& items() { return items_; }  // once nothing is put any more
 
@@ -89,12 +99,15 @@ class GrpcTransportTest : public ::testing::Test {
 
   absl::StatusOr<std::unique_ptr<FrameSender>> Connect(uint64_t epoch = kLimits.epoch) {
     GrpcTransport transport(epoch);
-    return transport.Connect(address_.ToString(),
-                             [this](absl::Status status) { failures_.Put(std::move(status)); });
+    return transport.Connect(
+        address_.ToString(),
+        {.on_failure = [this](absl::Status status) { failures_.Put(std::move(status)); },
+         .on_taken = [this](uint64_t frames) { taken_.Put(frames); }});
   }
 
   Inbox<Frame> frames_;
   Inbox<absl::Status> failures_;
+  Inbox<uint64_t> taken_;
   GrpcFrameReceiver receiver_;
   Address address_;
   std::unique_ptr<grpc::Server> server_;
@@ -155,6 +168,31 @@ TEST_F(GrpcTransportTest, LinksOfAnOlderSessionAreRefusedEvenIfTheEpochIsTheSame
   EXPECT_EQ(failures_.items()[0].code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(failures_.items()[0].ToString(), HasSubstr("epoch 7 is over"));
   EXPECT_TRUE(frames_.items().empty());
+}
+
+TEST_F(GrpcTransportTest, FramesBeyondTheWindowWaitForCredits) {
+  FrameLimits limits = kLimits;
+  limits.window = 2;
+  Accept(limits);
+  auto sender = Connect();
+  ASSERT_TRUE(sender.ok()) << sender.status();
+  for (uint64_t i = 0; i < 5; ++i) (*sender)->Send(MakeStep(i, kLimits, 1));
+  frames_.WaitForSize(2);
+  receiver_.Credit();
+  taken_.WaitForSize(1);
+  frames_.WaitForSize(3);
+  EXPECT_EQ(frames_.size(), 3) << "the fourth waits for the second to be taken";
+  receiver_.Credit();
+  receiver_.Credit();
+  frames_.WaitForSize(5);
+  receiver_.Credit();
+  receiver_.Credit();
+  receiver_.Credit();  // one too many does nothing
+  // Credits may be told together; the last number is that of all frames.
+  for (size_t told = 1; taken_.last() != 5;) taken_.WaitForSize(++told);
+  sender->reset();
+  EXPECT_TRUE(std::is_sorted(taken_.items().begin(), taken_.items().end()));
+  EXPECT_TRUE(failures_.items().empty());
 }
 
 TEST_F(GrpcTransportTest, AFrameBeyondThePlanEndsTheLink) {

@@ -63,8 +63,8 @@ TEST(InprocTransportTest, AClosedListenerFailsTheLinkOnce) {
   auto listener = transport.Listen("stage 1", [&](Frame) { ++delivered; });
   ASSERT_TRUE(listener.ok());
   std::vector<absl::Status> failures;
-  auto sender =
-      transport.Connect("stage 1", [&](absl::Status status) { failures.push_back(status); });
+  auto sender = transport.Connect(
+      "stage 1", {.on_failure = [&](absl::Status status) { failures.push_back(status); }});
   ASSERT_TRUE(sender.ok());
   (*sender)->Send(Step(1));
   listener->reset();
@@ -87,6 +87,26 @@ TEST(InprocTransportTest, ABrokenLinkStaysBrokenWhenTheAddressIsTakenAgain) {
   ASSERT_TRUE(second.ok());
   (*sender)->Send(Step(1));
   EXPECT_EQ(delivered, 0);
+}
+
+TEST(InprocTransportTest, EachSenderIsToldWhatWasTakenOfItsOwn) {
+  InprocTransport transport;
+  auto listener = transport.Listen("stage 1", [](Frame) {});
+  std::vector<uint64_t> first, second;
+  auto a = transport.Connect("stage 1", {.on_taken = [&](uint64_t n) { first.push_back(n); }});
+  auto b = transport.Connect("stage 1", {.on_taken = [&](uint64_t n) { second.push_back(n); }});
+  ASSERT_TRUE(a.ok() && b.ok());
+  transport.Credit("stage 1");  // nothing was sent
+  (*a)->Send(Step(1));
+  (*b)->Send(Step(1));
+  (*a)->Send(Step(2));
+  (*a)->Send(Step(3));
+  for (int i = 0; i < 3; ++i) transport.Credit("stage 1");
+  EXPECT_THAT(first, ElementsAre(1, 2));
+  EXPECT_THAT(second, ElementsAre(1));
+  a->reset();
+  transport.Credit("stage 1");
+  EXPECT_THAT(first, ElementsAre(1, 2)) << "it is gone";
 }
 
 // Closing waits for the handler: nothing it uses is touched afterwards.
@@ -125,10 +145,10 @@ TEST(InprocTransportTest, ManySendersAndACloseAtOnce) {
   for (int i = 0; i < kSenders; ++i) {
     threads.emplace_back([&] {
       bool broken = false;
-      auto sender = transport.Connect("stage 1", [&](absl::Status) {
-        broken = true;
-        ++failed;
-      });
+      auto sender = transport.Connect("stage 1", {.on_failure = [&](absl::Status) {
+                                        broken = true;
+                                        ++failed;
+                                      }});
       if (sender.ok()) (*sender)->Send(Step(1));
       sent_some.count_down();
       while (sender.ok() && !broken) (*sender)->Send(Step(2));

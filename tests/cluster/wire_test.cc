@@ -33,6 +33,7 @@ Hello SomeHello() {
 RegisterWorker SomeRegistration() {
   return {.name = "box:17",
           .data_address = "10.0.0.1:7100",
+          .unix_address = "unix:/run/tern-1-a.sock",
           .version = "1.2.3",
           .protocol = 5,
           .machine = "1 package",
@@ -61,9 +62,11 @@ PrepareStage SomeStage() {
           .stage = 1,
           .stages = 3,
           .next_address = "10.0.0.2:7100",
+          .next_unix_address = "unix:/run/tern-2-b.sock",
           .kv_type = KvType::kF32,
           .kv_pages = 99,
-          .max_rows = 256};
+          .max_rows = 256,
+          .wire = WireType::kBf16};
 }
 
 std::vector<WorkerMessage> WorkerMessages() {
@@ -273,7 +276,10 @@ TEST(WireTest, StagesThatCannotBeAreRefused) {
       [](v1::PrepareStage& s) { s.set_stages(6); },
       [](v1::PrepareStage& s) { s.set_next_address(""); },
       [](v1::PrepareStage& s) { s.set_next_address("10.0.0.1:0"); },
+      [](v1::PrepareStage& s) { s.set_next_unix_address("/tmp/x"); },
+      [](v1::PrepareStage& s) { s.set_next_unix_address("unix:" + std::string(200, '/')); },
       [](v1::PrepareStage& s) { s.set_kv_type(2); },
+      [](v1::PrepareStage& s) { s.set_wire(2); },
       [](v1::PrepareStage& s) { s.set_kv_pages(0); },
       [](v1::PrepareStage& s) { s.set_kv_pages(uint64_t{1} << 40); },
       [](v1::PrepareStage& s) { s.set_max_rows(0); },

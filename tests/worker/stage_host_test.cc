@@ -35,6 +35,15 @@ class FakeReceiver final : public FrameReceiver {
     handler_ = nullptr;
   }
 
+  void Credit() override {
+    MutexLock lock(mu_);
+    ++credits_;
+  }
+
+  int credits() {
+    MutexLock lock(mu_);
+    return credits_;
+  }
   std::optional<FrameLimits> limits() {
     MutexLock lock(mu_);
     return limits_;
@@ -53,6 +62,7 @@ class FakeReceiver final : public FrameReceiver {
   Mutex mu_;
   std::optional<FrameLimits> limits_ ABSL_GUARDED_BY(mu_);
   FrameHandler handler_ ABSL_GUARDED_BY(mu_);
+  int credits_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 // A transport that others own.
@@ -60,8 +70,8 @@ class BorrowedTransport final : public Transport {
  public:
   explicit BorrowedTransport(Transport& transport) : transport_(transport) {}
   absl::StatusOr<std::unique_ptr<FrameSender>> Connect(const std::string& address,
-                                                       LinkFailure on_failure) override {
-    return transport_.Connect(address, std::move(on_failure));
+                                                       LinkEvents events) override {
+    return transport_.Connect(address, std::move(events));
   }
 
  private:
@@ -84,7 +94,7 @@ class StageHostTest : public ::testing::Test {
         .pool = pool_.get(),
         .receiver = &receiver_,
         .make_transport =
-            [this](uint64_t) { return std::make_unique<BorrowedTransport>(transport_); },
+            [this](uint64_t, WireType) { return std::make_unique<BorrowedTransport>(transport_); },
         .coordinator_address = "coordinator",
         .model_path = TinyModelPath(),
         .cache_directory = ::testing::TempDir() + "tern-no-cache",
@@ -111,6 +121,7 @@ class StageHostTest : public ::testing::Test {
             .stage = 0,
             .stages = 1,
             .next_address = "",
+            .next_unix_address = "",
             .kv_type = KvType::kF16,
             .kv_pages = 8,
             .max_rows = 16};
@@ -180,6 +191,7 @@ TEST_F(StageHostTest, PreparesCommitsComputesAndAbandons) {
   const ResultFrame result = std::get<ResultFrame>(NextFrame());
   EXPECT_EQ(result.step, 1);
   EXPECT_EQ(result.results.size(), 1);
+  EXPECT_EQ(receiver_.credits(), 1);
   EXPECT_EQ(host_->heartbeat().epoch, 3);
 
   host_->Handle(AbandonStage{3, "a test"});
