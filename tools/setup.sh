@@ -4,9 +4,9 @@
 
 packages=(
   g++ cmake ninja-build pkg-config
-  libabsl-dev libcli11-dev libgmock-dev libgrpc++-dev libgtest-dev libhwloc-dev libpcre2-dev
-  libprotobuf-dev libspdlog-dev libssl-dev nlohmann-json3-dev protobuf-compiler
-  protobuf-compiler-grpc
+  libabsl-dev libcli11-dev libgmock-dev libgrpc++-dev libgtest-dev libhwloc-dev libopenmpi-dev
+  libpcre2-dev libprotobuf-dev libspdlog-dev libssl-dev nlohmann-json3-dev openmpi-bin
+  protobuf-compiler protobuf-compiler-grpc
 )
 arm_packages=(g++-aarch64-linux-gnu qemu-user-static) # for ./test: a cross-compiler, an emulator
 

@@ -24,9 +24,10 @@ const std::map<std::string, std::vector<std::string>> kMayInclude = {
     {"worker", {"base", "kernels", "formats", "text", "model", "partition", "cluster", "proto"}},
     {"coordinator",
      {"base", "kernels", "formats", "text", "model", "partition", "cluster", "proto"}},
+    {"batch", {"base", "kernels", "formats", "text", "model", "cluster", "coordinator"}},
     {"tools",
      {"base", "kernels", "formats", "text", "model", "bench", "partition", "cluster", "proto",
-      "worker", "coordinator"}},
+      "worker", "coordinator", "batch"}},
 };
 
 // The first folder of `#include "folder/..."`, or "" for any other line.

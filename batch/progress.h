@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// How far a job is, for people.
+#ifndef TERN_BATCH_PROGRESS_H_
+#define TERN_BATCH_PROGRESS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace tern {
+
+struct JobProgress {
+  uint64_t lines = 0;      // of the input; 0: not known
+  uint64_t found = 0;      // answered before this run
+  uint64_t answered = 0;   // in this run, errors among them
+  uint64_t errors = 0;     // lines that could not be answered
+  uint64_t tokens = 0;     // generated in this run
+  absl::Duration elapsed;  // of this run
+
+  uint64_t done() const { return found + answered; }
+};
+
+// "1200/10000 lines (12 %), 345.6 tokens/s, 3 errors, 3m20s left". The time that is left goes by
+// the pace of this run's lines; it is not said before any is answered.
+std::string ProgressText(const JobProgress& progress);
+
+}  // namespace tern
+
+#endif  // TERN_BATCH_PROGRESS_H_

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT
+// Lines in, lines out, the journal between them, and a job over a real engine. The same over MPI is
+// tools/mpi.
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "batch/input.h"
+#include "batch/job.h"
+#include "batch/journal.h"
+#include "batch/ordered_output.h"
+#include "batch/output.h"
+#include "batch/progress.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tools/local_cluster.h"
+
+namespace tern {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr char kModel[] = TERN_SOURCE_DIR "/model/data/tern-sample.gguf";
+
+std::string Read(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// A name in the test's directory that nothing has yet.
+std::string FreshPath(const char* name) {
+  const std::string path = ::testing::TempDir() + name + "." + std::to_string(getpid());
+  std::filesystem::remove(path);
+  return path;
+}
+
+BatchSettings Settings() {
+  BatchSettings settings;
+  settings.model = "m";
+  settings.kv_type = "f16";
+  settings.sampling.seed = 10;
+  settings.max_tokens = 7;
+  settings.stop = {"END"};
+  return settings;
+}
+
+std::string ErrorOf(const std::string& line) {
+  const ParsedLine parsed = ParseLine(line, 3, Settings());
+  EXPECT_FALSE(parsed.status.ok()) << line;
+  return std::string(parsed.status.message());
+}
+
+// --- Input ---
+
+TEST(InputTest, LeavesOutTakesTheJobsSettings) {
+  const ParsedLine parsed = ParseLine(R"({"prompt": "Hello"})", 3, Settings());
+  ASSERT_TRUE(parsed.status.ok()) << parsed.status;
+  EXPECT_EQ(parsed.item.prompt, "Hello");
+  EXPECT_TRUE(parsed.item.id.is_null());
+  EXPECT_EQ(parsed.item.max_tokens, 7u);
+  EXPECT_EQ(parsed.item.sampling.seed, 13u);  // the job's and the line's number
+  EXPECT_EQ(parsed.item.stop, std::vector<std::string>{"END"});
+}
+
+TEST(InputTest, ReadsEveryField) {
+  const ParsedLine parsed = ParseLine(
+      R"({"id": "a", "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}],
+          "max_tokens": 5, "temperature": 0.5, "top_k": 3, "top_p": 0.25, "min_p": 0.125,
+          "repetition_penalty": 2, "seed": 18446744073709551615, "stop": "s", "ignore_eos": true,
+          "return_token_ids": true, "logprobs": true, "top_logprobs": 2, "user": "u", "n": 1})",
+      1, Settings());
+  ASSERT_TRUE(parsed.status.ok()) << parsed.status;
+  const BatchItem& item = parsed.item;
+  EXPECT_EQ(item.id, "a");
+  ASSERT_EQ(item.messages.size(), 1u);
+  EXPECT_EQ(item.messages[0].content, "x");
+  EXPECT_EQ(item.sampling, (SamplingParams{.temperature = 0.5f,
+                                           .top_k = 3,
+                                           .top_p = 0.25f,
+                                           .min_p = 0.125f,
+                                           .repetition_penalty = 2,
+                                           .seed = 18446744073709551615u,
+                                           .logprobs = 2}));
+  EXPECT_EQ(item.max_tokens, 5u);
+  EXPECT_EQ(item.stop, std::vector<std::string>{"s"});
+  EXPECT_TRUE(item.ignore_eos && item.token_ids && item.logprobs);
+}
+
+TEST(InputTest, ReadsOpenAisForm) {
+  const ParsedLine parsed = ParseLine(
+      R"({"custom_id": "c", "method": "POST", "url": "/v1/completions",
+          "body": {"model": "any", "prompt": "p", "max_tokens": 2, "logprobs": 0}})",
+      1, Settings());
+  ASSERT_TRUE(parsed.status.ok()) << parsed.status;
+  EXPECT_TRUE(parsed.item.is_openai);
+  EXPECT_EQ(parsed.item.id, "c");
+  EXPECT_TRUE(parsed.item.logprobs);
+  EXPECT_EQ(parsed.item.sampling.logprobs, 1u);  // for the chosen token's own
+  EXPECT_EQ(parsed.item.top_logprobs, 0u);
+}
+
+TEST(InputTest, BadLinesSayWhatIsWrong) {
+  EXPECT_THAT(ErrorOf("{"), HasSubstr("JSON object"));
+  EXPECT_THAT(ErrorOf("[1]"), HasSubstr("JSON object"));
+  EXPECT_THAT(ErrorOf("{\"prompt\": \"\xff\"}"), HasSubstr("JSON object"));
+  EXPECT_THAT(ErrorOf("{}"), HasSubstr("prompt"));
+  EXPECT_THAT(ErrorOf(R"({"prompt": "p", "messages": [{"role": "user", "content": "x"}]})"),
+              HasSubstr("one of"));
+  EXPECT_THAT(ErrorOf(R"({"prompt": 5})"), HasSubstr("prompt: found 5, want a text"));
+  EXPECT_THAT(ErrorOf(R"({"prompt": "p", "temprature": 1})"), HasSubstr("temprature"));
+  EXPECT_THAT(ErrorOf(R"({"prompt": "p", "temperature": -1})"), HasSubstr("temperature"));
+  EXPECT_THAT(ErrorOf(R"({"prompt": "p", "max_tokens": -1})"), HasSubstr("max_tokens"));
+  EXPECT_THAT(ErrorOf(R"({"prompt": "p", "max_tokens": 4294967296})"), HasSubstr("max_tokens"));
+  EXPECT_THAT(ErrorOf(R"({"prompt": "p", "n": 2})"), HasSubstr("n: found 2, want 1"));
+  EXPECT_THAT(ErrorOf(R"({"prompt": "p", "top_logprobs": 2})"), HasSubstr("logprobs"));
+  EXPECT_THAT(ErrorOf(R"({"prompt": "p", "id": [1]})"), HasSubstr("id"));
+  EXPECT_THAT(ErrorOf(R"({"custom_id": "c", "url": "/v1/embeddings", "body": {}})"),
+              HasSubstr("url"));
+  EXPECT_THAT(ErrorOf(R"({"custom_id": "c", "url": "/v1/chat/completions",
+                          "body": {"prompt": "p"}})"),
+              HasSubstr("messages"));
+  EXPECT_THAT(ErrorOf(std::string(kMaxLineBytes + 1, ' ')), HasSubstr("bytes"));
+}
+
+TEST(OutputTest, AnErrorKeepsTheFormAndTheIdOfItsLine) {
+  const ParsedLine plain = ParseLine(R"({"prompt": "p", "id": 7, "zzz": 1})", 3, Settings());
+  EXPECT_EQ(ErrorLine(plain.item, plain.status),
+            R"({"id":7,"error":{"code":"INVALID_ARGUMENT","message":)"
+            R"("zzz: a field that is not known","line":3}})");
+  const ParsedLine other = ParseLine(R"({"custom_id": "c"})", 3, Settings());
+  EXPECT_THAT(ErrorLine(other.item, other.status),
+              StartsWith(R"({"id":"line-3","custom_id":"c","response":null,"error":{)"));
+}
+
+// --- Journal ---
+
+nlohmann::ordered_json Header() { return ToJson(Settings()); }
+
+std::unique_ptr<Journal> OpenJournal(const std::string& path) {
+  absl::StatusOr<std::unique_ptr<Journal>> journal = Journal::Open(path, Header());
+  EXPECT_TRUE(journal.ok()) << journal.status();
+  return journal.ok() ? *std::move(journal) : nullptr;
+}
+
+TEST(JournalTest, WhereverItIsTornWhatIsWholeStays) {
+  const std::string path = FreshPath("torn");
+  size_t header_bytes = 0;
+  {
+    const auto journal = OpenJournal(path);
+    header_bytes = Read(path).size();
+    ASSERT_TRUE(journal->Put(2, "d2", "two").ok());
+    ASSERT_TRUE(journal->Put(1, "d1", "one").ok());
+    ASSERT_TRUE(journal->Sync().ok());
+  }
+  const std::string whole = Read(path);
+  const size_t first_end = whole.find('\n', header_bytes) + 1;
+  for (size_t bytes = 0; bytes <= whole.size(); ++bytes) {
+    std::ofstream(path, std::ios::binary) << whole.substr(0, bytes);
+    const auto journal = OpenJournal(path);
+    ASSERT_NE(journal, nullptr);
+    EXPECT_EQ(journal->found(), bytes == whole.size() ? 2u : bytes >= first_end ? 1u : 0u) << bytes;
+    EXPECT_EQ(journal->Has(2, "d2"), bytes >= first_end) << bytes;
+    ASSERT_TRUE(journal->Put(3, "d3", "three").ok());
+    const std::string sorted = FreshPath("torn.sorted");
+    ASSERT_TRUE(journal->WriteSorted(sorted).ok());
+    EXPECT_EQ(Read(sorted), bytes >= first_end ? "two\nthree\n" : "three\n") << bytes;
+  }
+}
+
+TEST(JournalTest, ADamagedLineAndAllBehindItAreCutOff) {
+  const std::string path = FreshPath("damaged");
+  {
+    const auto journal = OpenJournal(path);
+    for (uint64_t line = 1; line <= 3; ++line) ASSERT_TRUE(journal->Put(line, "d", "answer").ok());
+  }
+  std::string text = Read(path);
+  text[text.find("2 d answer") + 4] ^= 1;
+  std::ofstream(path, std::ios::binary) << text;
+  const auto journal = OpenJournal(path);
+  EXPECT_EQ(journal->found(), 1u);
+  EXPECT_GT(journal->cut_bytes(), 0u);
+}
+
+TEST(JournalTest, AnswersToAnotherTextOrOtherSettingsDoNotCount) {
+  const std::string path = FreshPath("other");
+  {
+    const auto journal = OpenJournal(path);
+    ASSERT_TRUE(journal->Put(1, "old", "answer").ok());
+    EXPECT_FALSE(journal->Has(1, "new"));
+    EXPECT_TRUE(journal->Has(1, "old"));
+    const absl::Status second = Journal::Open(path, Header()).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(second)) << second;
+    EXPECT_THAT(second.message(), HasSubstr("another job"));
+  }
+  nlohmann::ordered_json other = Header();
+  other["temperature"] = 0.25;
+  const absl::Status refused = Journal::Open(path, other).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(refused.message(), HasSubstr("temperature: found 0.8"));
+
+  std::ofstream(path, std::ios::binary) << "some other file\n";
+  EXPECT_THAT(Journal::Open(path, Header()).status().message(), HasSubstr("not a journal"));
+  EXPECT_EQ(Read(path), "some other file\n");
+}
+
+// A limit on the size of files stands for the end of the disk.
+TEST(JournalTest, AFullDiskLeavesItSound) {
+  const std::string path = FreshPath("full");
+  const auto journal = OpenJournal(path);
+  ASSERT_TRUE(journal->Put(1, "d", "answer").ok());
+  const std::string before = Read(path);
+  rlimit old = {};
+  getrlimit(RLIMIT_FSIZE, &old);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit tight{before.size() + 5, old.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &tight);
+  const absl::Status status = journal->Put(2, "d", "answer");
+  const absl::Status sorted = journal->WriteSorted(path + ".sorted");
+  setrlimit(RLIMIT_FSIZE, &old);
+  std::signal(SIGXFSZ, old_handler);
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_EQ(Read(path), before);
+  EXPECT_TRUE(sorted.ok()) << sorted;  // it is shorter
+  EXPECT_TRUE(journal->Put(2, "d", "answer").ok());
+}
+
+TEST(OrderedOutputTest, LinesGoOutInTheirOrder) {
+  std::FILE* file = std::tmpfile();
+  OrderedOutput output(file);
+  ASSERT_TRUE(output.Put(3, "", "three").ok());
+  ASSERT_TRUE(output.Put(1, "", "one").ok());
+  ASSERT_TRUE(output.Sync().ok());
+  EXPECT_EQ(std::ftell(file), 4);
+  ASSERT_TRUE(output.Skip(2).ok());
+  ASSERT_TRUE(output.Sync().ok());
+  std::rewind(file);
+  char text[64] = {};
+  EXPECT_EQ(std::fread(text, 1, sizeof(text), file), 10u);
+  EXPECT_STREQ(text, "one\nthree\n");
+  std::fclose(file);
+}
+
+// --- Job ---
+
+class JobTest : public ::testing::Test {
+ protected:
+  JobTest() {
+    LocalClusterOptions local;
+    local.stages = 2;
+    cluster_ = *LocalCluster::Open(kModel, local);
+    options_.settings = Settings();
+    options_.chat_format = absl::NotFoundError("no format");
+    options_.tokenizer = &cluster_->tokenizer();
+    options_.engines = {&cluster_->engine()};
+    options_.in_flight = 3;
+  }
+
+  std::string Run(const std::string& input, AnswerSink& sink) {
+    std::istringstream stream(input);
+    const absl::StatusOr<JobProgress> done = RunJob(options_, stream, sink);
+    if (!done.ok()) return done.status().ToString();
+    return absl::StrCat(done->found, " found, ", done->answered, " answered, ", done->errors,
+                        " errors");
+  }
+
+  std::unique_ptr<LocalCluster> cluster_;
+  JobOptions options_;
+};
+
+std::string Lines(int count) {
+  std::string input;
+  for (int i = 1; i <= count; ++i) {
+    absl::StrAppend(&input, R"({"id": )", i, R"(, "prompt": "The number )", i, "\"}\n");
+  }
+  return input;
+}
+
+TEST_F(JobTest, AResumedRunWritesTheBytesOfOneThatWasNot) {
+  const std::string input =
+      Lines(6) + "\n{\"prompt\": 1}\n" + R"({"id": 2, "prompt": "id twice"})" + "\n" +
+      R"({"messages": [{"role": "user", "content": "x"}]})" + "\n" +
+      R"({"prompt": "x", "max_tokens": 2, "logprobs": 1, "return_token_ids": true})" + "\n";
+  const std::string path = FreshPath("whole"), output = path + ".out";
+  {
+    const auto journal = OpenJournal(path);
+    EXPECT_EQ(Run(input, *journal), "0 found, 10 answered, 3 errors");
+    ASSERT_TRUE(journal->WriteSorted(output).ok());
+  }
+  const std::string whole = Read(output);
+  EXPECT_EQ(std::count(whole.begin(), whole.end(), '\n'), 10);
+  EXPECT_THAT(whole, HasSubstr(R"("message":"id: found 2, which line 2 has, want another")"));
+  EXPECT_THAT(whole, HasSubstr(R"("message":"no format")"));
+  EXPECT_THAT(whole, HasSubstr(R"("token_ids":[)"));
+  EXPECT_THAT(whole, HasSubstr(R"("top_logprobs":[{)"));
+
+  const std::string resumed = FreshPath("resumed");
+  {
+    const auto journal = OpenJournal(resumed);
+    EXPECT_EQ(Run(Lines(3), *journal), "0 found, 3 answered, 0 errors");
+  }
+  const auto journal = OpenJournal(resumed);
+  EXPECT_EQ(Run(input, *journal), "3 found, 7 answered, 3 errors");
+  ASSERT_TRUE(journal->WriteSorted(output).ok());
+  EXPECT_EQ(Read(output), whole);
+}
+
+TEST_F(JobTest, APipelineThatBreaksEndsTheJobAndKeepsWhatIsAnswered) {
+  const auto journal = OpenJournal(FreshPath("broken"));
+  cluster_->engine().StopPipeline(absl::UnavailableError("a rank died"));
+  EXPECT_THAT(Run(Lines(2) + "{\n", *journal), HasSubstr("a rank died"));
+}
+
+TEST(ProgressTest, SaysHowFarItIs) {
+  JobProgress progress;
+  progress.lines = 1000;
+  progress.found = 100;
+  progress.answered = 300;
+  progress.errors = 1;
+  progress.tokens = 6000;
+  progress.elapsed = absl::Seconds(60);
+  EXPECT_EQ(ProgressText(progress), "400/1000 lines (40 %), 100.0 tokens/s, 1 error, 2m left");
+  progress.lines = 0;
+  EXPECT_EQ(ProgressText(progress), "400 lines, 100.0 tokens/s, 1 error");
+}
+
+}  // namespace
+}  // namespace tern
