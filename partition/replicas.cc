@@ -61,11 +61,15 @@ absl::StatusOr<std::vector<ReplicaGroup>> PlanReplicas(const ModelConfig& config
     });
     if (alike != groups.end()) {
       ++alike->replicas;
+      alike->members.push_back(std::move(hand));
       continue;
     }
     TERN_ASSIGN_OR_RETURN(CostModel costs, CostModel::Create(config, std::move(part), options));
     TERN_ASSIGN_OR_RETURN(Plan plan, MakePlan(costs));
-    groups.push_back({std::move(costs), std::move(plan)});
+    groups.push_back({.costs = std::move(costs),
+                      .plan = std::move(plan),
+                      .replicas = 1,
+                      .members = {std::move(hand)}});
   }
   return groups;
 }

@@ -19,6 +19,8 @@ struct ReplicaGroup {
   CostModel costs;
   Plan plan;
   size_t replicas = 1;
+  std::vector<std::vector<size_t>> members;  // [replicas] workers of each in the whole cluster; the
+                                             // first's are costs.workers()
 };
 
 // Deals the workers out to `replicas` pipelines, each kind as evenly as it goes, and plans each;

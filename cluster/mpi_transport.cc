@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "cluster/mpi_transport.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace tern {
+namespace {
+
+// Beyond what a plan bounds: headers, and the sequences that a step releases, of which a job has
+// few thousand at most.
+constexpr size_t kSlackBytes = 64 << 10;
+constexpr size_t kSegmentBytes = 64;
+constexpr size_t kResultBytes = 256;  // with its likely tokens; batches ask for no logits
+
+// Of any frame within `limits`.
+size_t MostBytes(const FrameLimits& limits) {
+  const size_t hidden = limits.expect_hidden ? limits.dim * sizeof(float) : 0;
+  const size_t pages = KvPagesFor(limits.context) * sizeof(uint32_t);
+  const size_t row = hidden + kSegmentBytes + kResultBytes + pages + sizeof(TokenId);
+  return kSlackBytes + limits.max_rows * row;
+}
+
+class Sender final : public FrameSender {
+ public:
+  Sender(MpiWorld* world, int to, uint32_t channel) : world_(world), to_(to), channel_(channel) {}
+
+  void Send(Frame frame) override {
+    EncodedFrame encoded = EncodeFrame(frame);
+    encoded.head.append(reinterpret_cast<const char*>(encoded.body.data()), encoded.body.size());
+    world_->Send(to_, channel_, std::move(encoded.head));
+  }
+
+ private:
+  MpiWorld* const world_;
+  const int to_;
+  const uint32_t channel_;
+};
+
+}  // namespace
+
+std::string MpiAddress(int rank, uint32_t channel) { return absl::StrCat(rank, "/", channel); }
+
+absl::StatusOr<std::unique_ptr<FrameSender>> MpiTransport::Connect(const std::string& address,
+                                                                   LinkEvents) {
+  const std::vector<std::string> parts = absl::StrSplit(address, '/');
+  int rank = -1;
+  uint32_t channel = 0;
+  if (parts.size() == 2 && absl::SimpleAtoi(parts[0], &rank) && rank >= 0 &&
+      rank < world_->size() && absl::SimpleAtoi(parts[1], &channel)) {
+    return std::make_unique<Sender>(world_, rank, channel);
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "address: found ", address, ", want RANK/CHANNEL of ", world_->size(), " ranks"));
+}
+
+MpiFrameReceiver::MpiFrameReceiver(MpiWorld* world, int from, uint32_t channel, size_t slots,
+                                   std::function<void(absl::Status)> on_failure)
+    : world_(world),
+      from_(from),
+      channel_(channel),
+      slots_(slots),
+      on_failure_(std::move(on_failure)) {}
+
+MpiFrameReceiver::~MpiFrameReceiver() { Refuse(); }
+
+void MpiFrameReceiver::Accept(const FrameLimits& limits, FrameHandler handler) {
+  const auto decode = [limits, handler = std::move(handler), fail = on_failure_,
+                       broken = false](std::span<const uint8_t> bytes) mutable {
+    if (broken) return;
+    absl::StatusOr<Frame> frame = DecodeFrame(bytes, limits);
+    if (frame.ok()) return handler(*std::move(frame));
+    broken = true;
+    fail(frame.status());
+  };
+  world_->Listen(from_, channel_, MostBytes(limits), slots_, decode);
+}
+
+void MpiFrameReceiver::Refuse() { world_->StopListening(channel_); }
+
+}  // namespace tern

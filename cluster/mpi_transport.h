@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Links between stages on ranks of an MPI job. An address is "RANK/CHANNEL".
+#ifndef TERN_CLUSTER_MPI_TRANSPORT_H_
+#define TERN_CLUSTER_MPI_TRANSPORT_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cluster/frame_receiver.h"
+#include "cluster/mpi_world.h"
+#include "cluster/transport.h"
+
+namespace tern {
+
+std::string MpiAddress(int rank, uint32_t channel);
+
+// Thread-safe. `world` must outlive it and its senders.
+class MpiTransport final : public Transport {
+ public:
+  explicit MpiTransport(MpiWorld* world) : world_(world) {}
+
+  // INVALID_ARGUMENT for an address of no rank. No event is told: a job whose link breaks is over,
+  // and the launcher says so; nor is there a window, as no more steps are in flight than a link has
+  // receives.
+  absl::StatusOr<std::unique_ptr<FrameSender>> Connect(const std::string& address,
+                                                       LinkEvents events) override;
+
+ private:
+  MpiWorld* const world_;
+};
+
+// The end of one channel, with room for `slots` frames that nobody has looked at yet. `world` must
+// outlive it.
+class MpiFrameReceiver final : public FrameReceiver {
+ public:
+  // `on_failure` is called, once, from the thread of MPI, for bytes that are no frame within the
+  // limits; later ones are dropped.
+  MpiFrameReceiver(MpiWorld* world, int from, uint32_t channel, size_t slots,
+                   std::function<void(absl::Status)> on_failure);
+  ~MpiFrameReceiver() override;
+
+  // May be called once: an MPI job has one plan.
+  void Accept(const FrameLimits& limits, FrameHandler handler) override;
+  void Refuse() override;
+  void Credit() override {}
+
+ private:
+  MpiWorld* const world_;
+  const int from_;
+  const uint32_t channel_;
+  const size_t slots_;
+  const std::function<void(absl::Status)> on_failure_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_CLUSTER_MPI_TRANSPORT_H_

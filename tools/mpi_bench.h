@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// What messages between ranks take.
+#ifndef TERN_TOOLS_MPI_BENCH_H_
+#define TERN_TOOLS_MPI_BENCH_H_
+
+#include "absl/status/status.h"
+#include "cluster/mpi_world.h"
+
+namespace tern {
+
+// Sends a step of one row of 2,560 activations to and fro between ranks 0 and 1, as stages do it,
+// and prints the median and the 99th percentile of one way. Every rank calls it. INVALID_ARGUMENT
+// for less than two ranks.
+absl::Status BenchHop(MpiWorld& world);
+
+}  // namespace tern
+
+#endif  // TERN_TOOLS_MPI_BENCH_H_
