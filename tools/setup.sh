@@ -8,7 +8,10 @@ packages=(
   libpcre2-dev libprotobuf-dev libspdlog-dev libssl-dev nlohmann-json3-dev openmpi-bin
   protobuf-compiler protobuf-compiler-grpc
 )
-arm_packages=(g++-aarch64-linux-gnu qemu-user-static) # for ./test: a cross-compiler, an emulator
+test_packages=( # for ./test
+  g++-aarch64-linux-gnu qemu-user-static # a cross-compiler, an emulator
+  iproute2 python3-grpcio python3-protobuf # hosts that are namespaces, a client in Python
+)
 
 say() { printf '%s\n' "$*" >&2; }
 
