@@ -315,7 +315,9 @@ void AddBench(CLI::App& app, absl::Status& status) {
       app.add_subcommand("bench", "Measure this machine, and models and kernels against it");
   AddModelOptions(*command, *flags);
   AddOtherOptions(*command, *flags);
-  command->callback([flags, &status] {
+  AddBenchCluster(*command, status);
+  command->callback([flags, command, &status] {
+    if (!command->get_subcommands().empty()) return;
     std::erase(flags->lists.prompts, 0u);
     std::erase(flags->lists.generates, 0u);
     status = Bench(*flags);

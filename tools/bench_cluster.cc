@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// `tern bench cluster`: what distribution costs on this machine.
+#include <stdlib.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/cpuset.h"
+#include "base/status_macros.h"
+#include "base/topology.h"
+#include "bench/machine.h"
+#include "model/model_file.h"
+#include "tools/cluster_report.h"
+#include "tools/commands.h"
+#include "tools/progress.h"
+
+namespace tern {
+namespace {
+
+struct Flags {
+  std::string model;
+  std::string cpuset = "auto";
+  size_t workers = 2;
+  ClusterBenchOptions options;
+  std::string json;
+};
+
+// Removed with the object.
+class ScratchFolder {
+ public:
+  ScratchFolder() : path_(std::filesystem::temp_directory_path() / "tern-bench-XXXXXX") {
+    if (mkdtemp(path_.data()) == nullptr) path_.clear();
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+absl::Status Bench(const Flags& flags) {
+  TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
+  TERN_ASSIGN_OR_RETURN(std::vector<int> cpus, ParseCpuset(flags.cpuset, topology));
+  if (cpus.size() < flags.workers) {
+    return absl::FailedPreconditionError(absl::StrCat("--workers: found ", flags.workers,
+                                                      ", want at most ", cpus.size(),
+                                                      ", one for each processor"));
+  }
+  cpus.resize(flags.workers);
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, ModelFile::Open(flags.model));
+  const ClusterBenchOptions& options = flags.options;
+  const uint64_t most = std::max<uint64_t>(options.prompt, options.long_prompt) + 1;
+  if (most > file->config().context) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("prompt: found ", most - 1, " tokens, want at most ",
+                     file->config().context - 1, ", one less than the context"));
+  }
+  const ScratchFolder scratch;
+  if (scratch.path().empty()) return absl::UnavailableError("cannot make a temporary folder");
+  DeploymentOptions deployment;
+  deployment.model = flags.model;
+  deployment.cpus = cpus;
+  deployment.streams = options.streams;
+  deployment.scratch = scratch.path();
+  deployment.kv_tokens = 2 * most + options.many_streams * (options.tokens + 64);
+
+  std::vector<NamedDeployment> deployments(4);
+  const std::string each = absl::StrCat(cpus.size(), " workers, 1 thread each, ");
+  const auto links = static_cast<uint32_t>(cpus.size() + 1);  // to the coordinator and back, too
+  deployments[0].name = absl::StrCat("1 process, ", cpus.size(), " threads");
+  TERN_ASSIGN_OR_RETURN(deployments[0].deployment, DeployLocally(deployment, 1));
+  deployments[1].name = absl::StrCat(cpus.size(), " stages in a process");
+  TERN_ASSIGN_OR_RETURN(deployments[1].deployment,
+                        DeployLocally(deployment, static_cast<uint32_t>(cpus.size())));
+  deployments[2].name = each + "unix sockets";
+  deployments[2].links = links;
+  TERN_ASSIGN_OR_RETURN(deployments[2].deployment, DeployWorkers(deployment, Links::kUnixSockets));
+  deployments[3].name = each + "TCP";
+  deployments[3].links = links;
+  TERN_ASSIGN_OR_RETURN(deployments[3].deployment, DeployWorkers(deployment, Links::kTcp));
+
+  TERN_ASSIGN_OR_RETURN(const Kernels kernels, ChooseKernels(""));
+  const Machine machine = DescribeMachine(topology, kernels);
+  ProgressBar bar("rounds");
+  TERN_ASSIGN_OR_RETURN(const ClusterReport report,
+                        BenchCluster(deployments, file->config(), options,
+                                     [&bar](double share) { bar.Update(share); }));
+  std::fputs(absl::StrCat(FormatMachine(machine), "\n", FormatCluster(report, options)).c_str(),
+             stdout);
+  if (flags.json.empty()) return absl::OkStatus();
+  std::ofstream out(flags.json);
+  out << ClusterJson(machine, report, options);
+  out.close();
+  return out ? absl::OkStatus() : absl::UnavailableError(flags.json + ": cannot be written");
+}
+
+}  // namespace
+
+void AddBenchCluster(CLI::App& bench, absl::Status& status) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = bench.add_subcommand(
+      "cluster", "The same work by one process and by workers, over sockets of this machine");
+  command->add_option("model", flags->model, "GGUF file or Hugging Face directory")->required();
+  command->add_option("--workers", flags->workers, "One thread each")
+      ->check(CLI::Range(2, 64))
+      ->capture_default_str();
+  command->add_option("--cpuset", flags->cpuset, "Processors to pin to")->capture_default_str();
+  ClusterBenchOptions& options = flags->options;
+  command->add_option("--repeat", options.repeat, "Rounds")
+      ->check(CLI::Range(1u, 1000u))
+      ->capture_default_str();
+  command->add_option("--streams", options.streams, "Sequences that generate at once")
+      ->check(CLI::Range(1u, 1024u))
+      ->capture_default_str();
+  command->add_option("--tokens", options.tokens, "That each generates")
+      ->check(CLI::Range(2u, 4096u))
+      ->capture_default_str();
+  command->add_option("--prompt", options.prompt, "Tokens of the prompt that is timed")
+      ->check(CLI::Range(1u, 1u << 20))
+      ->capture_default_str();
+  command
+      ->add_option("--long-prompt", options.long_prompt,
+                   "Tokens of the prompt that comes beside short requests; 0: none does")
+      ->check(CLI::Range(0u, 1u << 20))
+      ->capture_default_str();
+  command->add_option("--many-streams", options.many_streams, "To weigh the scheduler by")
+      ->check(CLI::Range(1u, 1024u))
+      ->capture_default_str();
+  command->add_option("--json", flags->json, "Write the results to this file, too");
+  command->callback([flags, &status] { status = Bench(*flags); });
+}
+
+}  // namespace tern

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// The results of `tern bench cluster` as text for a terminal and as JSON.
+#ifndef TERN_TOOLS_CLUSTER_REPORT_H_
+#define TERN_TOOLS_CLUSTER_REPORT_H_
+
+#include <string>
+
+#include "bench/report.h"
+#include "tools/cluster_bench.h"
+
+namespace tern {
+
+std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions& options);
+
+// {machine, options, results: [one object for each deployment, spreads as {median, min, max}],
+// engine_share, many_tokens_per_s}. Keys are the names of the fields.
+std::string ClusterJson(const Machine& machine, const ClusterReport& report,
+                        const ClusterBenchOptions& options);
+
+}  // namespace tern
+
+#endif  // TERN_TOOLS_CLUSTER_REPORT_H_
