@@ -15,6 +15,7 @@
 #include "base/status_macros.h"
 #include "base/topology.h"
 #include "bench/machine.h"
+#include "bench/tables.h"
 #include "model/model_file.h"
 #include "tools/cluster_report.h"
 #include "tools/commands.h"

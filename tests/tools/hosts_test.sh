@@ -66,15 +66,16 @@ rate() {
 # The coordinator's model lies where the workers do not see it: it comes to them over the network.
 mkdir "$scratch/served"
 cp "$model" "$scratch/served/model.gguf"
-apart() { unshare --mount sh -c 'mount -t tmpfs none "$0" && exec "$@"' "$scratch/served" "$@"; }
+apart='mount -t tmpfs none "$0" && exec "$@"'
 
 coordinator=$net.1:7000
-on 0 "$tern" serve --model "$scratch/served/model.gguf" --workers "$hosts" --listen "$coordinator" --insecure \
+# (Started without a function, which would be a process of its own: to be killed by their number.)
+ip netns exec "$id-0" "$tern" serve --model "$scratch/served/model.gguf" --workers "$hosts" --listen "$coordinator" --insecure \
   >"$scratch/serve.log" 2>&1 &
 pids+=($!)
 for ((i = 1; i <= hosts; i++)); do
-  apart ip netns exec "$id-$i" "$tern" worker --coordinator "$coordinator" --listen "$net.$((i + 1)):0" --insecure \
-    --name "host-$i" --host "host-$i" --cpuset none --threads 1 --cache-dir "$scratch/cache-$i" \
+  unshare --mount sh -c "$apart" "$scratch/served" ip netns exec "$id-$i" \
+    "$tern" worker --coordinator "$coordinator" --listen "$net.$((i + 1)):0" --insecure --name "host-$i" --host "host-$i" --cpuset none --threads 1 --cache-dir "$scratch/cache-$i" \
     >"$scratch/worker-$i.log" 2>&1 &
   pids+=($!)
 done
