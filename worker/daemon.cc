@@ -198,7 +198,12 @@ absl::Status WorkerDaemon::Impl::TakeProcessors(const std::vector<int>& cpus) {
   const size_t threads = ThreadsFor(cpus);
   TERN_RETURN_IF_ERROR(PlaceOtherThreads(cpus, threads));
   TERN_ASSIGN_OR_RETURN(pool, ThreadPool::Create({.threads = threads, .cpus = cpus}));
-  TERN_ASSIGN_OR_RETURN(const WorkerSpeed speed, MeasureSpeed(kernels, *pool));
+  WorkerSpeed speed;
+  if (options.speed.has_value()) {
+    speed = *options.speed;
+  } else {
+    TERN_ASSIGN_OR_RETURN(speed, MeasureSpeed(kernels, *pool));
+  }
   registration = {.name = hello.name,
                   .data_address = data_address,
                   .unix_address = unix_address,

@@ -21,6 +21,7 @@
 #include "proto/weights.grpc.pb.h"
 #include "tests/support/inference_client.h"
 #include "tests/support/tiny_model.h"
+#include "tests/support/worker_speed.h"
 #include "worker/daemon.h"
 
 namespace tern {
@@ -96,6 +97,7 @@ class CoordinatorTest : public ::testing::Test {
 
   WorkerOptions OptionsFor(const std::string& name) {
     WorkerOptions options;
+    options.speed = SpeedOf(1e9);
     options.coordinator = coordinator_->address();
     options.name = name;
     options.threads = 1;
