@@ -34,6 +34,7 @@ struct WorkerOptions {
   std::string cache_directory;  // empty: ${XDG_CACHE_HOME:-~/.cache}/tern
   uint64_t cache_limit_bytes = uint64_t{50} << 30;  // of fetched tensors in it
   std::string kernel;                               // see ChooseKernels
+  std::optional<WorkerSpeed> speed;                 // measured before; nothing: it measures itself
   std::string version;    // of the build; empty: this one's (tests say another)
   bool insecure = false;  // allow addresses that are not on loopback
 };
