@@ -6,7 +6,7 @@ packages=(
   g++ cmake ninja-build pkg-config
   libabsl-dev libcli11-dev libgmock-dev libgrpc++-dev libgtest-dev libhwloc-dev libopenmpi-dev
   libpcre2-dev libprotobuf-dev libspdlog-dev libssl-dev nlohmann-json3-dev openmpi-bin
-  protobuf-compiler protobuf-compiler-grpc
+  prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc
 )
 test_packages=( # for ./test
   g++-aarch64-linux-gnu qemu-user-static # a cross-compiler, an emulator

@@ -14,6 +14,7 @@ namespace {
 
 const std::map<std::string, std::vector<std::string>> kMayInclude = {
     {"base", {}},
+    {"metrics", {"base"}},
     {"kernels", {"base"}},
     {"formats", {"base", "kernels"}},
     {"text", {"base", "formats"}},
@@ -21,9 +22,10 @@ const std::map<std::string, std::vector<std::string>> kMayInclude = {
     {"bench", {"base", "kernels", "formats", "text", "model"}},
     {"partition", {"base", "kernels", "formats", "text", "model"}},
     {"cluster", {"base", "kernels", "formats", "text", "model", "partition", "proto"}},
-    {"worker", {"base", "kernels", "formats", "text", "model", "partition", "cluster", "proto"}},
+    {"worker",
+     {"base", "metrics", "kernels", "formats", "text", "model", "partition", "cluster", "proto"}},
     {"coordinator",
-     {"base", "kernels", "formats", "text", "model", "partition", "cluster", "proto"}},
+     {"base", "metrics", "kernels", "formats", "text", "model", "partition", "cluster", "proto"}},
     {"batch", {"base", "kernels", "formats", "text", "model", "cluster", "coordinator"}},
     {"tools",
      {"base", "kernels", "formats", "text", "model", "bench", "partition", "cluster", "proto",
