@@ -257,8 +257,10 @@ ClusterView Membership::View() const {
   for (const auto& [id, member] : members_) {
     if (!member.registered) continue;
     places[id] = view.workers.size();
-    view.workers.push_back({.info = member.info,
+    view.workers.push_back({.id = id,
+                            .info = member.info,
                             .host = member.hello.host,
+                            .hostname = member.hello.hostname,
                             .layers = {},
                             .draining = member.draining});
   }

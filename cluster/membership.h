@@ -79,6 +79,8 @@ struct PipelineStage {
   std::string address;       // where its frames go
   std::string unix_address;  // and from its own machine
   LayerRange layers;
+  uint64_t weight_bytes = 0;  // in the worker's memory, as planned
+  uint64_t kv_bytes = 0;
 };
 struct Pipeline {
   uint64_t epoch = 0;
@@ -154,8 +156,10 @@ using MembershipAction = std::variant<SendToWorker, EndWorker, PipelinePlanned, 
 
 // What there is, for those who ask.
 struct WorkerView {
+  WorkerId id = 0;
   RegisterWorker info;
-  std::string host;   // see Hello
+  std::string host;  // as hostname: see Hello
+  std::string hostname;
   LayerRange layers;  // of its stage; none: a spare
   bool draining = false;
 };

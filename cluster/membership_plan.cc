@@ -110,7 +110,9 @@ Pipeline Membership::PipelineOf(const Choice& choice) const {
                                .name = worker.info.name,
                                .address = worker.info.data_address,
                                .unix_address = NearAddress(config_.host, worker),
-                               .layers = stage.layers});
+                               .layers = stage.layers,
+                               .weight_bytes = choice.costs.WeightBytes(stage.layers),
+                               .kv_bytes = choice.costs.KvBytes(stage.layers)});
   }
   return pipeline;
 }

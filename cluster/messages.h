@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "cluster/frame.h"
 #include "formats/tensor.h"
 #include "model/config.h"
@@ -107,6 +108,7 @@ struct Heartbeat {
   uint64_t epoch = 0;       // 0: no stage
   uint64_t steps_done = 0;  // of the epoch: a stuck compute loop must not look healthy
   uint64_t steps_queued = 0;
+  absl::Duration busy;  // spent computing those done
 };
 
 // The answer to ProbeLink.

@@ -83,6 +83,7 @@ void Fill(const Heartbeat& from, v1::WorkerMessage& to) {
   proto.set_epoch(from.epoch);
   proto.set_steps_done(from.steps_done);
   proto.set_steps_queued(from.steps_queued);
+  proto.set_busy_seconds(absl::ToDoubleSeconds(from.busy));
 }
 
 void Fill(const StagePrefetched& from, v1::WorkerMessage& to) {
@@ -180,7 +181,11 @@ absl::StatusOr<WorkerMessage> Parse(const v1::StageFailed& proto) {
 }
 
 absl::StatusOr<WorkerMessage> Parse(const v1::Heartbeat& proto) {
-  return Heartbeat{proto.epoch(), proto.steps_done(), proto.steps_queued()};
+  if (!std::isfinite(proto.busy_seconds()) || proto.busy_seconds() < 0) {
+    return Refuse("busy_seconds", absl::StrCat(proto.busy_seconds()), "a number from 0");
+  }
+  return Heartbeat{proto.epoch(), proto.steps_done(), proto.steps_queued(),
+                   absl::Seconds(proto.busy_seconds())};
 }
 
 absl::StatusOr<WorkerMessage> Parse(const v1::StagePrefetched& proto) {

@@ -2,6 +2,7 @@
 #include "coordinator/cluster_service.h"
 
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "cluster/grpc_util.h"
 #include "cluster/join_wire.h"
 #include "cluster/wire.h"
+#include "coordinator/status_wire.h"
 #include "proto/cluster.grpc.pb.h"
 
 namespace tern {
@@ -86,7 +88,8 @@ class JoinReactor final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::
 
 class ClusterService final : public v1::Cluster::CallbackService {
  public:
-  explicit ClusterService(Controller& controller) : controller_(controller) {}
+  ClusterService(Controller& controller, std::function<ClusterStatus()> status)
+      : controller_(controller), status_(std::move(status)) {}
 
   grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* Join(
       grpc::CallbackServerContext*) override {
@@ -111,6 +114,15 @@ class ClusterService final : public v1::Cluster::CallbackService {
     return reactor;
   }
 
+  grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
+                                      const v1::GetStatusRequest*,
+                                      v1::GetStatusResponse* response) override {
+    FillStatus(status_(), *response);
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context,
                                   const v1::DrainRequest* request, v1::DrainResponse*) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -121,12 +133,14 @@ class ClusterService final : public v1::Cluster::CallbackService {
 
  private:
   Controller& controller_;
+  const std::function<ClusterStatus()> status_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeClusterService(Controller& controller) {
-  return std::make_unique<ClusterService>(controller);
+std::unique_ptr<grpc::Service> MakeClusterService(Controller& controller,
+                                                  std::function<ClusterStatus()> status) {
+  return std::make_unique<ClusterService>(controller, std::move(status));
 }
 
 }  // namespace tern

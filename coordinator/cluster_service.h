@@ -3,9 +3,11 @@
 #ifndef TERN_COORDINATOR_CLUSTER_SERVICE_H_
 #define TERN_COORDINATOR_CLUSTER_SERVICE_H_
 
+#include <functional>
 #include <memory>
 
 #include "coordinator/controller.h"
+#include "coordinator/status.h"
 
 namespace grpc {
 class Service;
@@ -13,8 +15,10 @@ class Service;
 
 namespace tern {
 
-// The controller must outlive the service, and the service the server that it is registered with.
-std::unique_ptr<grpc::Service> MakeClusterService(Controller& controller);
+// `status` is called for GetStatus, from several threads. The controller must outlive the service,
+// and the service the server that it is registered with.
+std::unique_ptr<grpc::Service> MakeClusterService(Controller& controller,
+                                                  std::function<ClusterStatus()> status);
 
 }  // namespace tern
 

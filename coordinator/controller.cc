@@ -41,6 +41,7 @@ WorkerId Controller::Connect(std::shared_ptr<WorkerStream> stream) {
 }
 
 void Controller::OnMessage(WorkerId worker, WorkerMessage message) {
+  if (const auto* heartbeat = std::get_if<Heartbeat>(&message)) NoteLoad(worker, *heartbeat);
   Post(WorkerSaid{worker, std::move(message)});
 }
 
@@ -48,6 +49,18 @@ void Controller::OnGone(WorkerId worker, const std::string& reason) {
   Post(WorkerGone{worker, reason});
   MutexLock lock(mu_);
   streams_.erase(worker);
+  load_.Forget(worker);
+}
+
+// The first stage's heartbeats give the beat in which the load is sampled.
+void Controller::NoteLoad(WorkerId worker, const Heartbeat& heartbeat) {
+  const absl::Duration working = options_.engine->stats().busy;
+  MutexLock lock(mu_);
+  if (!streams_.contains(worker)) return;
+  load_.Hear(worker, heartbeat);
+  if (pipeline_.has_value() && pipeline_->stages.front().worker == worker) {
+    load_.Sample(MonotonicNow(), *pipeline_, working);
+  }
 }
 
 void Controller::Drain(const std::string& name, std::function<void(absl::Status)> done) {
@@ -66,6 +79,11 @@ void Controller::Drain(const std::string& name, std::function<void(absl::Status)
 ClusterView Controller::view() const {
   MutexLock lock(mu_);
   return view_;
+}
+
+ClusterLoad Controller::load() const {
+  MutexLock lock(mu_);
+  return load_.load();
 }
 
 void Controller::OnEngineError(const absl::Status& status) {

@@ -21,6 +21,7 @@
 #include "cluster/membership.h"
 #include "cluster/transport.h"
 #include "coordinator/engine.h"
+#include "coordinator/load_meter.h"
 
 namespace tern {
 
@@ -73,11 +74,15 @@ class Controller {
   // The workers that are connected and have registered, and the links between them.
   ClusterView view() const ABSL_LOCKS_EXCLUDED(mu_);
 
+  // What the workers have to do, by their heartbeats.
+  ClusterLoad load() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // The pipeline that is up.
   std::optional<Pipeline> pipeline() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   void Post(MembershipEvent event) ABSL_LOCKS_EXCLUDED(mu_);
+  void NoteLoad(WorkerId worker, const Heartbeat& heartbeat) ABSL_LOCKS_EXCLUDED(mu_);
   void Loop();
   bool WaitForEvents(absl::Time tick_due, std::deque<MembershipEvent>& events)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -103,6 +108,7 @@ class Controller {
   std::deque<MembershipEvent> events_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<WorkerId, std::shared_ptr<WorkerStream>> streams_ ABSL_GUARDED_BY(mu_);
   ClusterView view_ ABSL_GUARDED_BY(mu_);
+  LoadMeter load_ ABSL_GUARDED_BY(mu_);
   std::multimap<std::string, std::function<void(absl::Status)>> drains_ ABSL_GUARDED_BY(mu_);
   WorkerId last_worker_ ABSL_GUARDED_BY(mu_) = 0;
   std::optional<Pipeline> pipeline_ ABSL_GUARDED_BY(mu_);

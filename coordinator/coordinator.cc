@@ -24,6 +24,7 @@
 #include "base/topology.h"
 #include "base/version.h"
 #include "cluster/address.h"
+#include "cluster/clock.h"
 #include "cluster/grpc_transport.h"
 #include "cluster/grpc_util.h"
 #include "cluster/manifest.h"
@@ -31,8 +32,12 @@
 #include "cluster/weights_service.h"
 #include "coordinator/cluster_service.h"
 #include "coordinator/controller.h"
+#include "coordinator/coordinator_metrics.h"
 #include "coordinator/engine.h"
 #include "coordinator/inference_service.h"
+#include "coordinator/request_recorder.h"
+#include "coordinator/status.h"
+#include "metrics/metrics_server.h"
 #include "model/model_file.h"
 #include "model/tensor_digests.h"
 #include "model/transformer.h"
@@ -75,11 +80,12 @@ class Coordinator::Impl {
  public:
   absl::Status OpenModel(const CoordinatorOptions& options,
                          const std::function<void(float)>& progress);
-  absl::Status Start(const CoordinatorOptions& options, const Address& listen)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Start(const CoordinatorOptions& options, const Address& listen,
+                     const std::optional<Address>& metrics) ABSL_LOCKS_EXCLUDED(mu_);
   bool Drain(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
   const Address& address() const { return address_; }
   uint64_t weight_bytes_sent() const { return weights_.bytes_sent(); }
+  uint16_t metrics_port() const { return metrics_ == nullptr ? 0 : metrics_->port(); }
 
   ~Impl();
 
@@ -87,11 +93,15 @@ class Coordinator::Impl {
   absl::Status StartServer(const Address& listen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<TensorView> FindByDigest(const std::string& sha256) const;
   ControllerOptions ControllerSetup(const CoordinatorOptions& options);
+  absl::Status StartMetrics(Address address);
+  ClusterStatus Status() const;
   void OnPipeline(const std::optional<Pipeline>& pipeline) ABSL_LOCKS_EXCLUDED(mu_);
   // Tells the health service: of the whole, and of the service that needs a pipeline.
   void PublishHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Members in the order in which they depend on those before.
+  const absl::Time began_ = MonotonicNow();
+  RequestRecorder recorder_;
   std::unique_ptr<ModelFile> file_;
   std::unique_ptr<Tokenizer> tokenizer_;
   absl::StatusOr<ChatFormat> chat_format_;
@@ -110,6 +120,8 @@ class Coordinator::Impl {
   Mutex mu_;
   std::unique_ptr<grpc::Server> server_ ABSL_GUARDED_BY(mu_);
   bool serving_ ABSL_GUARDED_BY(mu_) = false;
+
+  std::unique_ptr<MetricsServer> metrics_;  // last: it reads everything above
 };
 
 absl::Status Coordinator::Impl::OpenModel(const CoordinatorOptions& options,
@@ -147,20 +159,41 @@ absl::StatusOr<TensorView> Coordinator::Impl::FindByDigest(const std::string& sh
   return absl::NotFoundError("no tensor of the served model has this digest");
 }
 
-absl::Status Coordinator::Impl::Start(const CoordinatorOptions& options, const Address& listen) {
+absl::Status Coordinator::Impl::Start(const CoordinatorOptions& options, const Address& listen,
+                                      const std::optional<Address>& metrics) {
   engine_ = std::make_unique<Engine>(
       *tokenizer_, [this](const absl::Status& status) { controller_->OnEngineError(status); },
       options.recovery_timeout);
   controller_ = std::make_unique<Controller>(ControllerSetup(options));
-  cluster_service_ = MakeClusterService(*controller_);
+  cluster_service_ = MakeClusterService(*controller_, [this] { return Status(); });
   inference_service_ = MakeInferenceService({.engine = engine_.get(),
                                              .tokenizer = tokenizer_.get(),
                                              .chat_format = chat_format_,
                                              .manifest = &manifest_,
                                              .pipeline = [this] { return controller_->pipeline(); },
-                                             .draining = &draining_});
+                                             .draining = &draining_,
+                                             .recorder = &recorder_});
+  if (metrics.has_value()) TERN_RETURN_IF_ERROR(StartMetrics(*metrics));
   MutexLock lock(mu_);  // a pipeline that comes up meanwhile waits for the address
   return StartServer(listen);
+}
+
+absl::Status Coordinator::Impl::StartMetrics(Address address) {
+  const auto collect = [this] { return CoordinatorMetrics(Status(), recorder_.counts()); };
+  TERN_ASSIGN_OR_RETURN(metrics_, MetricsServer::Start(address.ToString(), collect));
+  address.port = metrics_->port();
+  LogInfo("metrics at http://", address.ToString(), "/metrics");
+  return absl::OkStatus();
+}
+
+ClusterStatus Coordinator::Impl::Status() const {
+  ClusterStatus status;
+  status.version = kVersion;
+  status.model = manifest_.config.name;
+  status.uptime = MonotonicNow() - began_;
+  status.engine = engine_->stats();
+  FillCluster(controller_->pipeline(), controller_->view(), controller_->load(), status);
+  return status;
 }
 
 absl::Status Coordinator::Impl::StartServer(const Address& listen) {
@@ -248,9 +281,14 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(
   TERN_RETURN_IF_ERROR(Check(options));
   TERN_ASSIGN_OR_RETURN(const Address listen, ParseAddress("--listen", options.listen));
   TERN_RETURN_IF_ERROR(CheckPlaintext("--listen", listen, options.insecure));
+  std::optional<Address> metrics;
+  if (!options.metrics.empty()) {
+    TERN_ASSIGN_OR_RETURN(metrics, ParseAddress("--metrics", options.metrics));
+    TERN_RETURN_IF_ERROR(CheckPlaintext("--metrics", *metrics, options.insecure));
+  }
   auto impl = std::make_unique<Impl>();
   TERN_RETURN_IF_ERROR(impl->OpenModel(options, progress));
-  TERN_RETURN_IF_ERROR(impl->Start(options, listen));
+  TERN_RETURN_IF_ERROR(impl->Start(options, listen, metrics));
   return std::unique_ptr<Coordinator>(new Coordinator(std::move(impl)));
 }
 
@@ -260,6 +298,7 @@ Coordinator::~Coordinator() = default;
 std::string Coordinator::address() const { return impl_->address().ToString(); }
 uint16_t Coordinator::port() const { return impl_->address().port; }
 uint64_t Coordinator::weight_bytes_sent() const { return impl_->weight_bytes_sent(); }
+uint16_t Coordinator::metrics_port() const { return impl_->metrics_port(); }
 bool Coordinator::Drain(absl::Duration timeout) { return impl_->Drain(timeout); }
 
 }  // namespace tern

@@ -34,7 +34,8 @@ struct CoordinatorOptions {
   uint32_t prefill_chunk = 64;     // most prompt rows of one sequence in a step
   // How long requests wait for another pipeline when theirs is lost; 0: they end at once.
   absl::Duration recovery_timeout = absl::Seconds(30);
-  bool insecure = false;  // allow an address that is not on loopback
+  std::string metrics;    // where Prometheus may read, "host:port"; empty: nowhere
+  bool insecure = false;  // allow addresses that are not on loopback
 };
 
 // Thread-safe.
@@ -56,6 +57,8 @@ class Coordinator {
   uint16_t port() const;
   // Bytes of weights that left for workers so far.
   uint64_t weight_bytes_sent() const;
+  // Where Prometheus may read; 0: nowhere.
+  uint16_t metrics_port() const;
 
   // Takes no new requests from now on, and waits until those there are have ended, or `timeout`
   // passed; whether they have.

@@ -11,15 +11,18 @@ namespace tern {
 
 grpc::ServerUnaryReactor* EmbedReactor::Start(Engine& engine, std::atomic<int>& open,
                                               absl::StatusOr<GenerationRequest> request,
+                                              RequestTag tag, RequestRecorder& recorder,
                                               v1::EmbedResponse* response) {
   std::shared_ptr<EmbedReactor> self(new EmbedReactor(engine, open, response));
   EmbedReactor* reactor = self.get();
   reactor->self_ = self;
   if (!request.ok()) {
+    recorder.Refuse(tag, request.status());
     reactor->Finish(ToGrpc(request.status()));
     return reactor;
   }
-  const RequestId id = engine.Submit(*std::move(request), self);
+  auto listener = recorder.Begin(std::move(tag), *request, std::move(self));
+  const RequestId id = engine.Submit(*std::move(request), std::move(listener));
   bool cancel = false;
   {
     MutexLock lock(reactor->mu_);

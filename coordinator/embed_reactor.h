@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "coordinator/engine.h"
 #include "coordinator/request.h"
+#include "coordinator/request_recorder.h"
 #include "proto/inference.grpc.pb.h"
 
 namespace tern {
@@ -23,8 +24,8 @@ class EmbedReactor final : public grpc::ServerUnaryReactor, public GenerationLis
   // Hands the request to the engine, or ends the call with its error. `open`, which counts calls,
   // is decremented at the end. `response` is gRPC's.
   static grpc::ServerUnaryReactor* Start(Engine& engine, std::atomic<int>& open,
-                                         absl::StatusOr<GenerationRequest> request,
-                                         v1::EmbedResponse* response);
+                                         absl::StatusOr<GenerationRequest> request, RequestTag tag,
+                                         RequestRecorder& recorder, v1::EmbedResponse* response);
 
   void OnToken(const GeneratedToken& token) override;
   void OnFinish(FinishReason reason, const std::string& tail, const absl::Status& status,

@@ -16,6 +16,7 @@
 #include "cluster/grpc_util.h"
 #include "coordinator/embed_reactor.h"
 #include "coordinator/inference_wire.h"
+#include "coordinator/request_tag.h"
 #include "proto/inference.grpc.pb.h"
 
 namespace tern {
@@ -55,17 +56,19 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   // Hands the request to the engine, or ends the call with its error. `self` keeps the reactor
   // until gRPC is done with it.
   static grpc::ServerWriteReactor<v1::GenerateResponse>* Start(
-      std::shared_ptr<GenerateReactor> self, absl::StatusOr<GenerationRequest> request)
-      ABSL_LOCKS_EXCLUDED(self->mu_) {
+      std::shared_ptr<GenerateReactor> self, absl::StatusOr<GenerationRequest> request,
+      RequestTag tag, RequestRecorder& recorder) ABSL_LOCKS_EXCLUDED(self->mu_) {
     GenerateReactor* reactor = self.get();
     reactor->self_ = self;
     if (!request.ok()) {
+      recorder.Refuse(tag, request.status());
       reactor->End(request.status());
       return reactor;
     }
     reactor->seed_ = request->sampling.seed;
     reactor->with_logprob_ = request->sampling.logprobs > 0;
-    const RequestId id = reactor->engine_.Submit(*std::move(request), std::move(self));
+    auto listener = recorder.Begin(std::move(tag), *request, std::move(self));
+    const RequestId id = reactor->engine_.Submit(*std::move(request), std::move(listener));
     reactor->SetId(id);
     return reactor;
   }
@@ -191,10 +194,12 @@ class InferenceService final : public v1::Inference::CallbackService {
     return StartRequest(*request, context);
   }
 
-  grpc::ServerUnaryReactor* Embed(grpc::CallbackServerContext*, const v1::EmbedRequest* request,
+  grpc::ServerUnaryReactor* Embed(grpc::CallbackServerContext* context,
+                                  const v1::EmbedRequest* request,
                                   v1::EmbedResponse* response) override {
     const int open = ++open_;  // the reactor takes it back
-    return EmbedReactor::Start(*options_.engine, open_, Admit(*request, open), response);
+    return EmbedReactor::Start(*options_.engine, open_, Admit(*request, open), TagCall(*context),
+                               *options_.recorder, response);
   }
 
   grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context,
@@ -224,7 +229,8 @@ class InferenceService final : public v1::Inference::CallbackService {
     auto reactor = std::make_shared<GenerateReactor>(*options_.engine, open_, context);
     absl::StatusOr<GenerationRequest> request = Admit(proto, open);
     if (request.ok()) request->deadline = std::min(request->deadline, DeadlineOf(*context));
-    return GenerateReactor::Start(std::move(reactor), std::move(request));
+    return GenerateReactor::Start(std::move(reactor), std::move(request), TagCall(*context),
+                                  *options_.recorder);
   }
 
   template <typename Request>

@@ -11,6 +11,7 @@
 #include "cluster/membership.h"
 #include "cluster/messages.h"
 #include "coordinator/engine.h"
+#include "coordinator/request_recorder.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -29,6 +30,7 @@ struct InferenceOptions {
   const ModelManifest* manifest = nullptr;
   std::function<std::optional<Pipeline>()> pipeline;  // that is up
   const std::atomic<bool>* draining = nullptr;        // new requests are refused
+  RequestRecorder* recorder = nullptr;
 };
 
 // What a client costs is bounded, even one that does not read: a request of more than

@@ -25,8 +25,10 @@ void AddQuantizeCheck(CLI::App& app, absl::Status& status);
 void AddRun(CLI::App& app, absl::Status& status);
 void AddScore(CLI::App& app, absl::Status& status);
 void AddServe(CLI::App& app, absl::Status& status);
+void AddStatus(CLI::App& app, absl::Status& status);
 void AddSynth(CLI::App& app, absl::Status& status);
 void AddTokenize(CLI::App& app, absl::Status& status);  // and detokenize
+void AddTop(CLI::App& app, absl::Status& status);
 void AddWorker(CLI::App& app, absl::Status& status);
 
 }  // namespace tern

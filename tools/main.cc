@@ -15,6 +15,8 @@ int main(int argc, char** argv) {
   absl::Status status;
   tern::AddServe(app, status);
   tern::AddWorker(app, status);
+  tern::AddStatus(app, status);
+  tern::AddTop(app, status);
   tern::AddDrain(app, status);
   tern::AddGenerate(app, status);
   tern::AddChat(app, status);

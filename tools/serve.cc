@@ -13,6 +13,7 @@
 #include "coordinator/coordinator.h"
 #include "tools/choices.h"
 #include "tools/commands.h"
+#include "tools/log_flag.h"
 #include "tools/progress.h"
 #include "tools/stop_signals.h"
 
@@ -119,6 +120,9 @@ void AddServe(CLI::App& app, absl::Status& status) {
                    "end at once")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  command->add_option("--metrics", options.metrics,
+                      "HOST:PORT where Prometheus may read, at /metrics; default: nowhere");
+  AddLogFlag(*command);
   command->add_flag("--insecure", options.insecure,
                     "Allow an address off loopback, without encryption or authentication");
   command->callback([flags, &status] { status = Serve(*flags); });

@@ -4,6 +4,7 @@
 
 #include "base/status_macros.h"
 #include "tools/commands.h"
+#include "tools/log_flag.h"
 #include "tools/stop_signals.h"
 #include "worker/daemon.h"
 
@@ -56,6 +57,9 @@ void AddWorker(CLI::App& app, absl::Status& status) {
       ->default_str("50GiB");
   command->add_option("--kernel", options->kernel,
                       "Force kernels: an instruction set, a packing, or both, e.g. avx2,t2r16");
+  command->add_option("--metrics", options->metrics,
+                      "HOST:PORT where Prometheus may read, at /metrics; default: nowhere");
+  AddLogFlag(*command);
   command->add_flag("--insecure", options->insecure,
                     "Allow addresses off loopback, without encryption or authentication");
   command->callback([options, &status] { status = Work(*options); });

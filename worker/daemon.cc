@@ -33,8 +33,11 @@
 #include "cluster/tensor_shelf.h"
 #include "cluster/unix_socket.h"
 #include "cluster/weights_service.h"
+#include "metrics/metrics_server.h"
 #include "worker/session.h"
 #include "worker/speed.h"
+#include "worker/worker_counts.h"
+#include "worker/worker_metrics.h"
 
 namespace tern {
 namespace {
@@ -122,7 +125,10 @@ class WorkerDaemon::Impl {
   TensorShelf shelf;
   WeightsService weights{[this](const std::string& sha256) { return shelf.Find(sha256); }};
   std::unique_ptr<grpc::Server> server;
+  WorkerCounts counts;
+  std::unique_ptr<MetricsServer> metrics;
 
+  absl::Status StartMetrics() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Run() ABSL_LOCKS_EXCLUDED(mu_);
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -261,7 +267,18 @@ StageHostOptions WorkerDaemon::Impl::HostOptions() {
       .cache_directory = options.cache_directory,
       .cache_limit_bytes = options.cache_limit_bytes,
       .shelf = &shelf,
-      .fetch = {}};
+      .fetch = {},
+      .counts = &counts};
+}
+
+absl::Status WorkerDaemon::Impl::StartMetrics() {
+  TERN_ASSIGN_OR_RETURN(Address address, ParseAddress("--metrics", options.metrics));
+  TERN_RETURN_IF_ERROR(CheckPlaintext("--metrics", address, options.insecure));
+  const auto collect = [this] { return WorkerMetrics(counts, kVersion); };
+  TERN_ASSIGN_OR_RETURN(metrics, MetricsServer::Start(address.ToString(), collect));
+  address.port = metrics->port();
+  LogInfo("metrics at http://", address.ToString(), "/metrics");
+  return absl::OkStatus();
 }
 
 bool WorkerDaemon::Impl::Begin(WorkerSession* session) {
@@ -329,6 +346,7 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
       .cpus = options.cpuset == "auto" ? std::vector<int>() : cpus};
   LogInfo("machine: ", impl->topology.ToString());
   LogInfo("frames come in at ", impl->data_address);
+  if (!options.metrics.empty()) TERN_RETURN_IF_ERROR(impl->StartMetrics());
   return std::unique_ptr<WorkerDaemon>(new WorkerDaemon(std::move(impl)));
 }
 
@@ -337,5 +355,9 @@ WorkerDaemon::~WorkerDaemon() = default;
 
 absl::Status WorkerDaemon::Run() { return impl_->Run(); }
 void WorkerDaemon::Stop() { impl_->Stop(); }
+
+uint16_t WorkerDaemon::metrics_port() const {
+  return impl_->metrics == nullptr ? 0 : impl_->metrics->port();
+}
 
 }  // namespace tern

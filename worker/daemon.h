@@ -36,6 +36,7 @@ struct WorkerOptions {
   std::string kernel;                               // see ChooseKernels
   std::optional<WorkerSpeed> speed;                 // measured before; nothing: it measures itself
   std::string version;    // of the build; empty: this one's (tests say another)
+  std::string metrics;    // where Prometheus may read, "host:port"; empty: nowhere
   bool insecure = false;  // allow addresses that are not on loopback
 };
 
@@ -60,6 +61,9 @@ class WorkerDaemon {
 
   // Ends Run, soon. Does nothing the second time.
   void Stop();
+
+  // Where Prometheus may read; 0: nowhere.
+  uint16_t metrics_port() const;
 
  private:
   class Impl;

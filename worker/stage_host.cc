@@ -71,10 +71,13 @@ void StageHost::Handle(CoordinatorMessage message) {
 
 Heartbeat StageHost::heartbeat() const {
   MutexLock lock(mu_);
-  if (runner_ == nullptr) return {.epoch = epoch_, .steps_done = 0, .steps_queued = 0};
-  return {.epoch = epoch_,
-          .steps_done = runner_->steps_done(),
-          .steps_queued = runner_->steps_queued()};
+  Heartbeat heartbeat;
+  heartbeat.epoch = epoch_;
+  if (runner_ == nullptr) return heartbeat;
+  heartbeat.steps_done = runner_->steps_done();
+  heartbeat.steps_queued = runner_->steps_queued();
+  heartbeat.busy = runner_->busy();
+  return heartbeat;
 }
 
 void StageHost::Loop() {
@@ -160,10 +163,15 @@ absl::StatusOr<std::unique_ptr<ShardStore>> StageHost::GatherShards(
                            .cache_limit_bytes = options_.cache_limit_bytes,
                            .pool = pool,
                            .shelf = options_.shelf};
-  return ShardStore::Gather(order.tensors, where, options_.fetch, cancelled,
-                            [&](float gathered, const char* source) {
-                              report_(LoadProgress{order.epoch, share * gathered, source});
-                            });
+  absl::StatusOr<std::unique_ptr<ShardStore>> shards = ShardStore::Gather(
+      order.tensors, where, options_.fetch, cancelled, [&](float gathered, const char* source) {
+        report_(LoadProgress{order.epoch, share * gathered, source});
+      });
+  if (shards.ok() && options_.counts != nullptr) {
+    options_.counts->bytes_from_coordinator += (*shards)->fetched().from_coordinator;
+    options_.counts->bytes_from_peers += (*shards)->fetched().from_peers;
+  }
+  return shards;
 }
 
 // Beside a stage that serves, whose threads compute: this one alone waits for the bytes and hashes.
@@ -191,9 +199,12 @@ absl::Status StageHost::Link(const PrepareStage& order) {
       ConnectNear(*options_.make_transport(order.epoch, order.wire), order.next_unix_address,
                   is_last ? options_.coordinator_address : order.next_address,
                   {.on_failure = fail}));
-  auto runner =
-      std::make_unique<StageRunner>(std::move(stage_), std::move(next), fail,
-                                    [receiver = options_.receiver] { receiver->Credit(); });
+  WorkerCounts* const counts = options_.counts;
+  auto runner = std::make_unique<StageRunner>(
+      std::move(stage_), std::move(next), fail,
+      [receiver = options_.receiver] { receiver->Credit(); },
+      counts == nullptr ? nullptr : &counts->step_times);
+  if (counts != nullptr) counts->epoch = order.epoch;
   MutexLock lock(mu_);
   runner_ = std::move(runner);
   return absl::OkStatus();
@@ -201,6 +212,7 @@ absl::Status StageHost::Link(const PrepareStage& order) {
 
 void StageHost::Drop() {
   options_.receiver->Refuse();
+  if (options_.counts != nullptr) options_.counts->epoch = 0;
   std::unique_ptr<StageRunner> runner;
   {
     MutexLock lock(mu_);

@@ -21,6 +21,7 @@
 #include "cluster/transport.h"
 #include "kernels/registry.h"
 #include "worker/stage_runner.h"
+#include "worker/worker_counts.h"
 
 namespace tern {
 
@@ -36,6 +37,7 @@ struct StageHostOptions {
   uint64_t cache_limit_bytes = ShardOptions::kDefaultCacheLimitBytes;
   TensorShelf* shelf = nullptr;  // what peers may be given; may be null
   TensorFetch fetch;
+  WorkerCounts* counts = nullptr;  // of the worker, whatever stages it has; may be null
 };
 
 // Serves one connection to a coordinator: epochs only grow. Thread-safe.

@@ -5,16 +5,18 @@
 
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "cluster/clock.h"
 
 namespace tern {
 
 StageRunner::StageRunner(std::unique_ptr<Stage> stage, std::unique_ptr<FrameSender> next,
                          std::function<void(absl::Status)> on_failure,
-                         std::function<void()> on_taken)
+                         std::function<void()> on_taken, Histogram* step_times)
     : stage_(std::move(stage)),
       next_(std::move(next)),
       on_failure_(std::move(on_failure)),
       on_taken_(std::move(on_taken)),
+      step_times_(step_times),
       thread_([this] { Loop(); }) {
   TERN_CHECK(stage_ != nullptr && next_ != nullptr && on_failure_ != nullptr);
 }
@@ -79,7 +81,11 @@ absl::Status StageRunner::RunStep(Frame frame) {
   if (step == nullptr) {
     return absl::InvalidArgumentError("stage: found a result, want a step");
   }
+  const absl::Time begin = MonotonicNow();
   TERN_ASSIGN_OR_RETURN(Frame done, stage_->Run(std::move(*step)));
+  const absl::Duration took = MonotonicNow() - begin;
+  busy_nanoseconds_.fetch_add(absl::ToInt64Nanoseconds(took), std::memory_order_relaxed);
+  if (step_times_ != nullptr) step_times_->Add(took);
   next_->Send(std::move(done));
   steps_done_.fetch_add(1, std::memory_order_relaxed);
   return absl::OkStatus();

@@ -11,6 +11,8 @@
 #include <memory>
 #include <thread>
 
+#include "absl/time/time.h"
+#include "base/histogram.h"
 #include "base/mutex.h"
 #include "cluster/transport.h"
 #include "worker/stage.h"
@@ -23,9 +25,10 @@ class StageRunner {
   // Owns the stage and the link to the next one. `on_failure` is called once, from the compute
   // thread, if a step fails; the runner computes nothing after that. It must not destroy the
   // runner. `on_taken`, if set, is called from the compute thread whenever a frame leaves the
-  // queue.
+  // queue. `step_times`, which may be null and must outlive it, is told how long each step took.
   StageRunner(std::unique_ptr<Stage> stage, std::unique_ptr<FrameSender> next,
-              std::function<void(absl::Status)> on_failure, std::function<void()> on_taken = {});
+              std::function<void(absl::Status)> on_failure, std::function<void()> on_taken = {},
+              Histogram* step_times = nullptr);
   // Finishes the step at work and drops those queued.
   ~StageRunner();
   StageRunner(const StageRunner&) = delete;
@@ -35,6 +38,10 @@ class StageRunner {
   void Push(Frame frame) ABSL_LOCKS_EXCLUDED(mu_);
 
   uint64_t steps_done() const { return steps_done_.load(std::memory_order_relaxed); }
+  // Spent computing those.
+  absl::Duration busy() const {
+    return absl::Nanoseconds(busy_nanoseconds_.load(std::memory_order_relaxed));
+  }
   // The step at work among them.
   uint64_t steps_queued() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -54,7 +61,9 @@ class StageRunner {
   const std::unique_ptr<FrameSender> next_;
   const std::function<void(absl::Status)> on_failure_;
   const std::function<void()> on_taken_;
+  Histogram* const step_times_;
   std::atomic<uint64_t> steps_done_{0};
+  std::atomic<int64_t> busy_nanoseconds_{0};
 
   mutable Mutex mu_;
   CondVar wake_;

@@ -6,7 +6,9 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <stdlib.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,6 +21,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/weights.grpc.pb.h"
+#include "tests/support/http_get.h"
 #include "tests/support/inference_client.h"
 #include "tests/support/tiny_model.h"
 #include "tests/support/worker_speed.h"
@@ -52,6 +55,7 @@ class TestWorker {
     daemon_->Stop();
     if (thread_.joinable()) thread_.join();
   }
+  std::string Metrics() const { return HttpGet(daemon_->metrics_port(), "/metrics"); }
 
  private:
   std::unique_ptr<WorkerDaemon> daemon_;
@@ -81,6 +85,7 @@ class CoordinatorTest : public ::testing::Test {
     options.listen = listen;
     options.workers = workers;
     options.prefill_chunk = 8;
+    options.metrics = "127.0.0.1:0";
     auto coordinator = Coordinator::Create(options);
     ASSERT_TRUE(coordinator.ok()) << coordinator.status();
     coordinator_ = *std::move(coordinator);
@@ -103,6 +108,7 @@ class CoordinatorTest : public ::testing::Test {
     options.threads = 1;
     options.cpuset = "none";
     options.cache_directory = directory_ + "/cache";
+    options.metrics = "127.0.0.1:0";
     return options;
   }
 
@@ -116,6 +122,8 @@ class CoordinatorTest : public ::testing::Test {
     for (uint32_t i = 0; i < workers; ++i) AddWorker(absl::StrCat("w", i));
     ASSERT_TRUE(client_->WaitUntilServing());
   }
+
+  std::string Metrics() const { return HttpGet(coordinator_->metrics_port(), "/metrics"); }
 
   std::string directory_;
   std::unique_ptr<Coordinator> coordinator_;
@@ -456,6 +464,103 @@ TEST_F(CoordinatorTest, DrainingRefusesWhatIsNew) {
   EXPECT_THAT(generated.status.error_message(), HasSubstr("shutting down"));
 }
 
+TEST_F(CoordinatorTest, PrometheusReadsWhatHappened) {
+  ServeWithWorkers(2);
+  const Generated generated = client_->Generate(RequestFor("Once", 40));
+  ASSERT_TRUE(generated.status.ok()) << generated.status.error_message();
+  v1::GenerateRequest bad = RequestFor("Once", 3);
+  bad.mutable_sampling()->set_temperature(-1);
+  EXPECT_EQ(client_->Generate(bad).status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+
+  const std::string of_coordinator = Metrics();
+  for (const std::string& line :
+       {std::string("tern_requests_total{outcome=\"length\"} 1"),
+        std::string("tern_requests_total{outcome=\"invalid_argument\"} 1"),
+        std::string("tern_requests_total{outcome=\"unavailable\"} 0"),
+        std::string("tern_generated_tokens_total 40"),
+        std::string("tern_time_to_first_token_seconds_count 1"),
+        std::string("tern_time_to_first_token_seconds_bucket{le=\"+Inf\"} 1"),
+        std::string("tern_inter_token_seconds_count 39"), std::string("tern_pipeline_up 1"),
+        std::string("tern_epoch 1"), std::string("tern_workers{state=\"serving\"} 2"),
+        std::string("tern_queue_requests 0"), std::string("tern_build_info{version=\"")}) {
+    EXPECT_THAT(of_coordinator, HasSubstr("\n" + line));
+  }
+  for (const auto& worker : workers_) {
+    const std::string text = worker->Metrics();
+    EXPECT_THAT(text, HasSubstr("\ntern_epoch 1\n"));
+    // A step for each chunk of the prompt and each token but the first.
+    EXPECT_THAT(text, Not(HasSubstr("\ntern_steps_total 0\n")));
+    EXPECT_THAT(text, HasSubstr("\n# TYPE tern_step_seconds histogram\n"));
+  }
+}
+
+TEST_F(CoordinatorTest, PromtoolFindsNothingToComplainAbout) {
+  if (std::system("command -v promtool >/dev/null") != 0) {
+    GTEST_SKIP() << "promtool is not installed (Debian package prometheus)";
+  }
+  ServeWithWorkers(1);
+  EXPECT_THAT(client_->Generate(RequestFor("Once", 3)).tokens, SizeIs(3));
+  const std::string path = directory_ + "/metrics";
+  for (const std::string& page : {Metrics(), workers_[0]->Metrics()}) {
+    std::ofstream(path) << page;
+    EXPECT_EQ(std::system(absl::StrCat("promtool check metrics <", path).c_str()), 0) << page;
+  }
+}
+
+TEST_F(CoordinatorTest, StatusTellsThePlanTheWorkersAndTheLoad) {
+  ServeWithWorkers(2);
+  AddWorker("spare");
+  EXPECT_THAT(client_->Generate(RequestFor("Once", 40)).tokens, SizeIs(40));
+  v1::GetStatusResponse status;
+  do {  // until the spare has registered
+    grpc::ClientContext context;
+    context.set_deadline(TestDeadline());
+    const grpc::Status read = client_->cluster->GetStatus(&context, {}, &status);
+    ASSERT_TRUE(read.ok()) << read.error_message();
+  } while (status.workers_size() < 3);
+  EXPECT_EQ(status.model(), "tiny");
+  EXPECT_GT(status.uptime_seconds(), 0);
+  EXPECT_GE(status.epoch(), 1);
+  ASSERT_GE(status.stages_size(), 1);
+  EXPECT_GT(status.stages(0).weight_bytes(), 0);
+  EXPECT_GT(status.stages(0).kv_bytes(), 0);
+  EXPECT_EQ(status.stages(0).first_layer(), 0);
+  EXPECT_EQ(status.stages(status.stages_size() - 1).end_layer(), 5);
+  for (const v1::WorkerStatus& worker : status.workers()) {
+    EXPECT_EQ(worker.threads(), 1);
+    EXPECT_GT(worker.memory_bytes(), 0);
+    EXPECT_THAT(worker.hostname(), Not(IsEmpty()));
+    EXPECT_EQ(worker.state() == "spare", worker.end_layer() == 0) << worker.name();
+  }
+  EXPECT_EQ(status.load().generated_tokens(), 40);
+  EXPECT_GT(status.load().steps_done(), 0);
+  EXPECT_GT(status.load().kv_pages(), 0);
+  EXPECT_EQ(status.load().free_kv_pages(), status.load().kv_pages());
+}
+
+TEST_F(CoordinatorTest, RequestsHaveIdsThatClientsMayChoose) {
+  ServeWithWorkers(1);
+  const auto id_of = [&](const std::string& wish, const v1::GenerateRequest& request) {
+    grpc::ClientContext context;
+    context.set_deadline(TestDeadline());
+    if (!wish.empty()) context.AddMetadata("tern-request-id", wish);
+    const auto reader = client_->inference->Generate(&context, request);
+    v1::GenerateResponse response;
+    while (reader->Read(&response)) {
+    }
+    reader->Finish();
+    const auto found = context.GetServerInitialMetadata().find("tern-request-id");
+    if (found == context.GetServerInitialMetadata().end()) return std::string("none");
+    return std::string(found->second.data(), found->second.size());
+  };
+  EXPECT_EQ(id_of("trace-17", RequestFor("Once", 3)), "trace-17");
+  const std::string drawn = id_of("", RequestFor("Once", 3));
+  EXPECT_THAT(drawn, SizeIs(16));
+  EXPECT_NE(id_of("", RequestFor("Once", 3)), drawn);
+  EXPECT_THAT(id_of(std::string(129, 'x'), RequestFor("Once", 3)), SizeIs(16));
+  EXPECT_EQ(id_of("refused", v1::GenerateRequest()), "refused");
+}
+
 TEST_F(CoordinatorTest, ReflectionListsTheServices) {
   Serve(1);
   grpc::GenericStub stub(client_->channel);
@@ -499,6 +604,9 @@ TEST_F(CoordinatorTest, OptionsThatCannotBeAreRefused) {
   EXPECT_THAT(refusal([&](auto& o) { o.listen = coordinator_->address(); }), HasSubstr("in use"));
   EXPECT_THAT(refusal([](auto& o) { o.listen = "0.0.0.0:0"; }), HasSubstr("--insecure"));
   EXPECT_THAT(refusal([](auto& o) { o.listen = "nonsense"; }), HasSubstr("--listen"));
+  EXPECT_THAT(refusal([](auto& o) { o.metrics = "0.0.0.0:0"; }), HasSubstr("--insecure"));
+  EXPECT_THAT(refusal([&](auto& o) { o.metrics = coordinator_->address(); }),
+              HasSubstr("metrics: cannot listen on"));
   EXPECT_THAT(refusal([](auto& o) { o.model_path = "/no/such/file"; }), HasSubstr("/no/such/file"));
   EXPECT_THAT(refusal([](auto& o) { o.workers = 0; }), HasSubstr("--workers"));
   EXPECT_THAT(refusal([](auto& o) { o.max_rows = 0; }), HasSubstr("--max-rows"));

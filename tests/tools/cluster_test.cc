@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A cluster of real `tern` processes: what it prints, how it stops, and what becomes of requests
 // when a worker is killed or stops answering.
+#include <fcntl.h>
 #include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
@@ -147,6 +150,85 @@ TEST_F(ClusterTest, AWorkerThatIsKilledCostsTimeButNoToken) {
   const Generated again = client_->Generate(request);
   EXPECT_EQ(generated.tokens, again.tokens);
   EXPECT_EQ(generated.text, again.text);
+}
+
+TEST_F(ClusterTest, StatusIsForPeopleAndForScripts) {
+  ServeWithWorkers();
+  Process status({kTern, "status", "--coordinator", address_});
+  EXPECT_EQ(status.Wait(), 0) << status.text();
+  for (const char* words : {"serving (epoch 1)", "0 running, 0 waiting", "alpha", "beta"}) {
+    EXPECT_THAT(status.text(), HasSubstr(words));
+  }
+  Process json({kTern, "status", "--coordinator", address_, "--json"});
+  EXPECT_EQ(json.Wait(), 0) << json.text();
+  for (const char* words : {"\"epoch\": 1", "\"state\": \"serving\"", "\"kv_pages\": "}) {
+    EXPECT_THAT(json.text(), HasSubstr(words));
+  }
+  Process top({kTern, "top", "--coordinator", address_});
+  EXPECT_EQ(top.Wait(), 0) << top.text();
+  EXPECT_THAT(top.text(), HasSubstr("no terminal"));
+
+  serve_->Signal(SIGKILL);
+  serve_->Wait();
+  Process none({kTern, "status", "--coordinator", address_});
+  EXPECT_EQ(none.Wait(), 1);
+  EXPECT_THAT(none.text(), HasSubstr(absl::StrCat("coordinator ", address_)));
+}
+
+TEST_F(ClusterTest, TopDrawsUntilQAndLeavesTheTerminalAsItWas) {
+  ServeWithWorkers();
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  ASSERT_EQ(grantpt(terminal) | unlockpt(terminal), 0);
+  const std::string name = ptsname(terminal);
+  const int keyboard = open(name.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  termios before{};
+  ASSERT_EQ(tcgetattr(keyboard, &before), 0);
+  Process top(
+      {"/bin/sh", "-c",
+       absl::StrCat("exec ", kTern, " top --coordinator ", address_, " <", name, " >", name)});
+  std::string screen;
+  const auto read_until = [&](const std::string& words) {
+    char buffer[4096];
+    while (screen.find(words) == std::string::npos) {
+      const ssize_t count = read(terminal, buffer, sizeof(buffer));
+      ASSERT_GT(count, 0);
+      screen.append(buffer, static_cast<size_t>(count));
+    }
+  };
+  read_until("beta");
+  EXPECT_THAT(screen, HasSubstr("\x1b[?1049h"));
+  EXPECT_EQ(write(terminal, "q", 1), 1);
+  read_until("\x1b[?1049l");
+  EXPECT_EQ(top.Wait(), 0) << top.text();
+  termios after{};
+  ASSERT_EQ(tcgetattr(keyboard, &after), 0);
+  EXPECT_EQ(after.c_lflag, before.c_lflag);
+  close(keyboard);
+  close(terminal);
+}
+
+TEST_F(ClusterTest, LogsAreJsonIfAskedForAndNameEachRequest) {
+  std::vector<std::string> command = ServeCommand("127.0.0.1:0");
+  command.insert(command.end(), {"--log-format", "json", "--workers", "1"});
+  serve_ = std::make_unique<Process>(command);
+  address_ = serve_->WaitForLine("\"message\":\"listening on ");
+  address_ = address_.substr(0, address_.find(';'));
+  client_ = std::make_unique<InferenceClient>(address_);
+  AddWorker("alpha");
+  ASSERT_TRUE(client_->WaitUntilServing()) << serve_->text();
+  grpc::ClientContext context;
+  context.set_deadline(TestDeadline());
+  context.AddMetadata("tern-request-id", "trace-17");
+  const auto reader = client_->inference->Generate(&context, RequestFor("Once", 5));
+  v1::GenerateResponse response;
+  while (reader->Read(&response)) {
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  serve_->WaitForLine("\"message\":\"request began\",\"request_id\":\"trace-17\"");
+  const std::string ended =
+      serve_->WaitForLine("\"message\":\"request ended\",\"request_id\":\"trace-17\"");
+  EXPECT_THAT(ended, HasSubstr("\"outcome\":\"length\""));
+  EXPECT_THAT(ended, HasSubstr("\"generated_tokens\":5,"));
 }
 
 TEST_F(ClusterTest, AWorkerThatIsKilledEndsItsRequestsWithItsName) {

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The state of a cluster at one moment, for people and for Prometheus.
+#ifndef TERN_COORDINATOR_STATUS_H_
+#define TERN_COORDINATOR_STATUS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "cluster/membership.h"
+#include "coordinator/engine.h"
+#include "coordinator/load_meter.h"
+
+namespace tern {
+
+enum class WorkerState { kSpare, kLoading, kServing, kDraining };
+
+// "spare", "loading", "serving" or "draining".
+const char* WorkerStateName(WorkerState state);
+inline constexpr WorkerState kWorkerStates[] = {WorkerState::kSpare, WorkerState::kLoading,
+                                                WorkerState::kServing, WorkerState::kDraining};
+
+struct WorkerStatus {
+  WorkerView view;
+  WorkerState state = WorkerState::kSpare;
+  Heartbeat heartbeat;         // the last; of epoch 0 if it has no stage
+  std::optional<double> busy;  // see ClusterLoad
+};
+
+struct ClusterStatus {
+  std::string version;  // of the coordinator
+  std::string model;
+  absl::Duration uptime;
+  std::optional<Pipeline> pipeline;  // that is up
+  std::vector<WorkerStatus> workers;
+  Engine::Stats engine;
+  std::optional<double> bubble;  // see ClusterLoad
+};
+
+// Fills in what the controller knows: `pipeline`, `workers` and `bubble`.
+void FillCluster(const std::optional<Pipeline>& pipeline, const ClusterView& view,
+                 const ClusterLoad& load, ClusterStatus& status);
+
+}  // namespace tern
+
+#endif  // TERN_COORDINATOR_STATUS_H_
