@@ -173,8 +173,8 @@ class Interpreter {
                                       Text(command, 2))};
     }
     EXPECT_EQ(command.name, "heartbeat") << "unknown command";
-    const Heartbeat heartbeat{
-        epoch, command.Number("done", 0), command.Number("queued", 0), absl::ZeroDuration()};
+    const Heartbeat heartbeat{epoch, command.Number("done", 0), command.Number("queued", 0),
+                              absl::ZeroDuration()};
     heartbeats_[Argument(command, 0)] = heartbeat;
     return heartbeat;
   }
