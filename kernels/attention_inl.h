@@ -7,8 +7,8 @@
 // (scores) or of 16 columns (values): a vector of the cache, converted to float once, serves kRows
 // rows, and a broadcast query or weight serves kVectors vectors. An instruction set chooses both
 // so that kRows * kVectors sums, kVectors vectors and two more fit its registers. Both prefetch the
-// same place of the page that is read next, wherever it lies, into the L2 cache: it takes more lines
-// at once than the L1 (16.2 GB/s with 4 rows of f16 on Zen 4, against 11.4, and 10 without).
+// same place of the page that is read next, wherever it lies, into the L2 cache: it takes more
+// lines at once than the L1 (16.2 GB/s with 4 rows of f16 on Zen 4, against 11.4, and 10 without).
 #ifndef TERN_KERNELS_ATTENTION_INL_H_
 #define TERN_KERNELS_ATTENTION_INL_H_
 
@@ -33,10 +33,10 @@ struct AttentionBlock {
   const AttentionArgs& args;
   size_t rows;
   size_t element_bytes;  // of the cache
-  float* scores;       // [rows, kAttentionScoreStride]
-  AttentionSums sums;  // m, s and o of the block
-  float* converted;    // [kAttentionPageTokens, padded_dim]: keys or values of a page
-  float* queries;      // tiles of up to kRows rows: [head_dim, rows of the tile] each
+  float* scores;         // [rows, kAttentionScoreStride]
+  AttentionSums sums;    // m, s and o of the block
+  float* converted;      // [kAttentionPageTokens, padded_dim]: keys or values of a page
+  float* queries;        // tiles of up to kRows rows: [head_dim, rows of the tile] each
 
   AttentionBlock(const AttentionArgs& a, size_t bytes)
       : args(a), rows(a.positions * a.heads), element_bytes(bytes) {
