@@ -24,6 +24,7 @@ class MetricsServer {
   // if it cannot listen there.
   static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(const std::string& address,
                                                               Collect collect);
+  // Takes up to two seconds: so long the library sleeps before it looks whether it is to end.
   ~MetricsServer();
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;
