@@ -19,7 +19,7 @@ set(ENV{PKG_CONFIG_LIBDIR} ${sysroot_libraries}/pkgconfig:${sysroot}/usr/share/p
 # GCC 12 warns falsely of values that may be uninitialised, of others here than at home, where
 # warnings are looked after.
 set(CMAKE_CXX_FLAGS_INIT
-    "-isystem ${sysroot}/usr/include/aarch64-linux-gnu -Wno-maybe-uninitialized -Wno-array-bounds")
+    "-isystem ${sysroot}/usr/include/aarch64-linux-gnu -Wno-maybe-uninitialized")
 # Libraries of libraries, when linking and when running.
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,${sysroot_libraries}")
 set(CMAKE_BUILD_RPATH ${sysroot_libraries})
