@@ -35,6 +35,8 @@ struct Done {
   std::string digest;
   size_t engine = 0;
   BatchAnswer answer;
+  absl::Time first_token = absl::InfiniteFuture();
+  absl::Time last_token = absl::InfinitePast();
   absl::Status status;
 };
 
@@ -66,6 +68,8 @@ class Listener final : public GenerationListener {
       : done_(std::move(done)), queue_(std::move(queue)) {}
 
   void OnToken(const GeneratedToken& token) override {
+    done_.last_token = MonotonicNow();
+    done_.first_token = std::min(done_.first_token, done_.last_token);
     done_.answer.text += token.text;
     if (done_.item.token_ids || done_.item.logprobs) done_.answer.tokens.push_back(token.sampled);
   }
@@ -181,6 +185,8 @@ class Job {
     ++progress_.answered;
     if (!done.status.ok()) ++progress_.errors;
     progress_.tokens += done.answer.generated_tokens;
+    progress_.first_token = std::min(progress_.first_token, done.first_token - begin_);
+    progress_.last_token = std::max(progress_.last_token, done.last_token - begin_);
     return sink_.Put(done.item.line, done.digest,
                      done.status.ok() ? AnswerLine(done.item, done.answer, *options_.tokenizer)
                                       : ErrorLine(done.item, done.status));

@@ -17,6 +17,9 @@ struct JobProgress {
   uint64_t errors = 0;     // lines that could not be answered
   uint64_t tokens = 0;     // generated in this run
   absl::Duration elapsed;  // of this run
+  // When the first and the last token of this run's answers came, counted as `elapsed` is.
+  absl::Duration first_token = absl::InfiniteDuration();
+  absl::Duration last_token;
 
   uint64_t done() const { return found + answered; }
 };

@@ -28,7 +28,12 @@ constexpr int kRepeats = 5;
 constexpr size_t kTokens[] = {1, 8, 64};  // one, few, many
 constexpr uint8_t kZeros = 0x55;          // four weights of 0 in T2R16; speed does not depend on it
 
-// This very program: another build may have other kernels.
+std::string ProgramName() {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/exe", ignored).string();
+}
+
+// Of this program: another one may have other kernels.
 std::string BuildName() {
   struct stat file = {};
   if (stat("/proc/self/exe", &file) != 0) return "unknown";
@@ -171,7 +176,8 @@ std::optional<MatrixKernels> ParseChoice(const std::string& names) {
 KernelTuner::KernelTuner(ThreadPool* pool, std::string cache_path)
     : pool_(pool),
       cache_path_(std::move(cache_path)),
-      machine_(absl::StrCat(CpuModel(), "|", BuildName())) {
+      program_(absl::StrCat(ProgramName(), "|")),
+      machine_(absl::StrCat(program_, CpuModel(), "|", BuildName())) {
   Load();
 }
 
@@ -237,11 +243,16 @@ void KernelTuner::ReserveWeights(size_t bytes) {
   });
 }
 
-// A line for each choice: the key, a tab, the names. What other builds chose is forgotten.
+// A line for each choice: the key, a tab, the names. What other builds of this program chose is
+// forgotten, and what programs chose that are gone; tern and tern-mpi keep each other's choices.
 void KernelTuner::Load() {
+  std::error_code ignored;
   std::ifstream file(cache_path_);
   for (std::string line; std::getline(file, line);) {
-    if (!absl::StartsWith(line, machine_)) continue;
+    const bool is_known = absl::StartsWith(line, program_)
+                              ? absl::StartsWith(line, machine_)
+                              : std::filesystem::exists(line.substr(0, line.find('|')), ignored);
+    if (!is_known) continue;
     const std::pair<std::string, std::string> parts =
         absl::StrSplit(line, absl::MaxSplits('\t', 1));
     choices_[parts.first] = parts.second;

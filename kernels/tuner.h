@@ -38,7 +38,8 @@ class KernelTuner {
 
   ThreadPool* const pool_;
   const std::string cache_path_;
-  const std::string machine_;                        // CPU and build
+  const std::string program_;                        // its path
+  const std::string machine_;                        // program, CPU and build
   std::map<std::string, std::string> choices_ = {};  // by Key, what MatrixKernels::ToString gives
   AlignedBuffer<uint8_t> weights_ = {};              // of cold matrices; empty until needed
 };

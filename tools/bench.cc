@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 // `tern bench`: the limits of this machine, and what models and kernels reach of them.
-#include <unistd.h>
-
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,6 +24,7 @@
 #include "model/synth.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
+#include "tools/scratch_folder.h"
 
 namespace tern {
 namespace {
@@ -63,28 +60,19 @@ class TemporaryModel {
  public:
   static absl::StatusOr<std::unique_ptr<TemporaryModel>> Write(const std::string& shape) {
     TERN_ASSIGN_OR_RETURN(const ModelConfig config, SyntheticShape(shape));
-    std::error_code error;
-    std::string folder = (std::filesystem::temp_directory_path(error) / "tern-bench-XXXXXX");
-    if (error || mkdtemp(folder.data()) == nullptr) {
-      return absl::UnavailableError(absl::StrCat(folder, ": cannot make a temporary folder"));
-    }
-    std::unique_ptr<TemporaryModel> model(new TemporaryModel(folder));
+    TERN_ASSIGN_OR_RETURN(ScratchFolder folder, ScratchFolder::Make());
+    std::unique_ptr<TemporaryModel> model(new TemporaryModel(std::move(folder)));
     ProgressBar bar("writing a model");
     TERN_RETURN_IF_ERROR(WriteSyntheticModel(config, model->path(), /*seed=*/1,
                                              [&bar](double share) { bar.Update(share); }));
     return model;
   }
 
-  ~TemporaryModel() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-
-  std::string path() const { return absl::StrCat(folder_, "/model.gguf"); }
+  std::string path() const { return absl::StrCat(folder_.path(), "/model.gguf"); }
 
  private:
-  explicit TemporaryModel(std::string folder) : folder_(std::move(folder)) {}
-  const std::string folder_;
+  explicit TemporaryModel(ScratchFolder folder) : folder_(std::move(folder)) {}
+  const ScratchFolder folder_;
 };
 
 // A source whose tensors are packed anew, as if they had never been seen.
@@ -316,6 +304,7 @@ void AddBench(CLI::App& app, absl::Status& status) {
   AddModelOptions(*command, *flags);
   AddOtherOptions(*command, *flags);
   AddBenchCluster(*command, status);
+  AddBenchMpi(*command, status);
   command->callback([flags, command, &status] {
     if (!command->get_subcommands().empty()) return;
     std::erase(flags->lists.prompts, 0u);

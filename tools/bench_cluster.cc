@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 // `tern bench cluster`: what distribution costs on this machine.
-#include <stdlib.h>
-
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -20,6 +17,7 @@
 #include "tools/cluster_report.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
+#include "tools/scratch_folder.h"
 
 namespace tern {
 namespace {
@@ -30,22 +28,6 @@ struct Flags {
   size_t workers = 2;
   ClusterBenchOptions options;
   std::string json;
-};
-
-// Removed with the object.
-class ScratchFolder {
- public:
-  ScratchFolder() : path_(std::filesystem::temp_directory_path() / "tern-bench-XXXXXX") {
-    if (mkdtemp(path_.data()) == nullptr) path_.clear();
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 absl::Status Bench(const Flags& flags) {
@@ -65,8 +47,7 @@ absl::Status Bench(const Flags& flags) {
         absl::StrCat("prompt: found ", most - 1, " tokens, want at most ",
                      file->config().context - 1, ", one less than the context"));
   }
-  const ScratchFolder scratch;
-  if (scratch.path().empty()) return absl::UnavailableError("cannot make a temporary folder");
+  TERN_ASSIGN_OR_RETURN(const ScratchFolder scratch, ScratchFolder::Make());
   DeploymentOptions deployment;
   deployment.model = flags.model;
   deployment.cpus = cpus;

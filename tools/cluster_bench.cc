@@ -12,14 +12,12 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "bench/stopwatch.h"
+#include "tools/streams.h"
 
 namespace tern {
 namespace {
 
 constexpr uint32_t kShortPrompt = 16;
-
-// When each token of each stream came, in seconds since the beginning.
-using Arrivals = std::vector<std::vector<double>>;
 
 // One deployment's numbers of one round.
 struct Round {
@@ -84,18 +82,9 @@ std::vector<TokenId> ClusterBench::RandomPrompt(uint32_t tokens) {
 
 absl::StatusOr<Arrivals> ClusterBench::RunStreams(Deployment& deployment, uint32_t streams,
                                                   uint32_t prompt, uint32_t tokens) {
-  Arrivals arrivals(streams);
-  std::vector<absl::Status> ends(streams);
-  const Stopwatch clock;
-  std::vector<std::thread> threads;
-  for (uint32_t i = 0; i < streams; ++i) {
-    threads.emplace_back([&, i, text = RandomPrompt(prompt)] {
-      ends[i] = deployment.Generate(text, tokens, [&] { arrivals[i].push_back(clock.Seconds()); });
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  for (const absl::Status& end : ends) TERN_RETURN_IF_ERROR(end);
-  return arrivals;
+  std::vector<std::vector<TokenId>> prompts;
+  for (uint32_t i = 0; i < streams; ++i) prompts.push_back(RandomPrompt(prompt));
+  return tern::RunStreams(deployment, prompts, tokens);
 }
 
 // Counted while all streams generate: from the last one's first token to the first one's last.

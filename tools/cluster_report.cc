@@ -5,35 +5,26 @@
 
 #include "absl/strings/str_format.h"
 #include "bench/tables.h"
-#include "nlohmann/json.hpp"
+#include "tools/bench_format.h"
 
 namespace tern {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string Text(const Spread& spread, int decimals) {
-  return absl::StrFormat("%.*f (%.*f-%.*f)", decimals, spread.median, decimals, spread.min,
-                         decimals, spread.max);
-}
-
 std::string Ratio(const Spread& spread) { return absl::StrFormat("%.1f %%", spread.median * 100); }
-
-Json ToJson(const Spread& spread) {
-  return {{"median", spread.median}, {"min", spread.min}, {"max", spread.max}};
-}
 
 Json ToJson(const ClusterResult& result) {
   return {{"name", result.name},
-          {"decode_tokens_per_s", ToJson(result.decode_tokens_per_s)},
-          {"decode_ratio", ToJson(result.decode_ratio)},
-          {"prefill_tokens_per_s", ToJson(result.prefill_tokens_per_s)},
-          {"prefill_ratio", ToJson(result.prefill_ratio)},
-          {"token_ms", ToJson(result.token_ms)},
-          {"link_us", ToJson(result.link_us)},
-          {"quiet_p99_ms", ToJson(result.quiet_p99_ms)},
-          {"disturbed_p99_ms", ToJson(result.disturbed_p99_ms)},
-          {"disturbed_ratio", ToJson(result.disturbed_ratio)}};
+          {"decode_tokens_per_s", SpreadJson(result.decode_tokens_per_s)},
+          {"decode_ratio", SpreadJson(result.decode_ratio)},
+          {"prefill_tokens_per_s", SpreadJson(result.prefill_tokens_per_s)},
+          {"prefill_ratio", SpreadJson(result.prefill_ratio)},
+          {"token_ms", SpreadJson(result.token_ms)},
+          {"link_us", SpreadJson(result.link_us)},
+          {"quiet_p99_ms", SpreadJson(result.quiet_p99_ms)},
+          {"disturbed_p99_ms", SpreadJson(result.disturbed_p99_ms)},
+          {"disturbed_ratio", SpreadJson(result.disturbed_ratio)}};
 }
 
 }  // namespace
@@ -45,10 +36,12 @@ std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions
   std::vector<std::vector<std::string>> pace = {
       {"short requests", "p99 ms", "p99 ms beside a long prompt", "times"}};
   for (const ClusterResult& result : report.results) {
-    speed.push_back({result.name, Text(result.decode_tokens_per_s, 1), Ratio(result.decode_ratio),
-                     Text(result.prefill_tokens_per_s, 1), Ratio(result.prefill_ratio),
-                     Text(result.token_ms, 2), Text(result.link_us, 0)});
-    pace.push_back({result.name, Text(result.quiet_p99_ms, 1), Text(result.disturbed_p99_ms, 1),
+    speed.push_back({result.name, SpreadText(result.decode_tokens_per_s, 1),
+                     Ratio(result.decode_ratio), SpreadText(result.prefill_tokens_per_s, 1),
+                     Ratio(result.prefill_ratio), SpreadText(result.token_ms, 2),
+                     SpreadText(result.link_us, 0)});
+    pace.push_back({result.name, SpreadText(result.quiet_p99_ms, 1),
+                    SpreadText(result.disturbed_p99_ms, 1),
                     absl::StrFormat("%.2f", result.disturbed_ratio.median)});
   }
   std::string text = absl::StrFormat(
@@ -69,9 +62,7 @@ std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions
 std::string ClusterJson(const Machine& machine, const ClusterReport& report,
                         const ClusterBenchOptions& options) {
   Json json;
-  json["machine"] = {{"cpu", machine.cpu},         {"cores", machine.cores},
-                     {"os", machine.os},           {"load_average", machine.load_average},
-                     {"version", machine.version}, {"commit", machine.commit}};
+  json["machine"] = MachineJson(machine);
   json["options"] = {{"repeat", options.repeat},           {"streams", options.streams},
                      {"tokens", options.tokens},           {"prompt", options.prompt},
                      {"long_prompt", options.long_prompt}, {"many_streams", options.many_streams}};

@@ -12,6 +12,7 @@ namespace tern {
 
 void AddBench(CLI::App& app, absl::Status& status);
 void AddBenchCluster(CLI::App& bench, absl::Status& status);  // a subcommand of bench
+void AddBenchMpi(CLI::App& bench, absl::Status& status);      // and another
 void AddChat(CLI::App& app, absl::Status& status);
 void AddConvert(CLI::App& app, absl::Status& status);
 void AddDrain(CLI::App& app, absl::Status& status);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tools/mpi_bench.h"
 
-#include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -11,6 +9,7 @@
 
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "bench/statistics.h"
 #include "cluster/clock.h"
 #include "cluster/mpi_transport.h"
 #include "tools/mpi_exchange.h"
@@ -19,8 +18,8 @@ namespace tern {
 namespace {
 
 constexpr uint32_t kDim = 2560;
-constexpr int kWarmUp = 200;
-constexpr int kRounds = 2000;
+constexpr uint32_t kWarmUp = 200;
+constexpr uint32_t kRounds = 2000;
 constexpr absl::Duration kLimit = absl::Seconds(60);
 
 StepFrame OneRow() {
@@ -74,14 +73,7 @@ class End {
   MpiFrameReceiver receiver_;  // last: it uses everything above
 };
 
-void Print(std::vector<double> seconds) {
-  std::sort(seconds.begin(), seconds.end());
-  std::printf("hop of one row of %u: median %.1f us, p99 %.1f us, of %zu round trips\n", kDim,
-              seconds[seconds.size() / 2] * 1e6, seconds[seconds.size() * 99 / 100] * 1e6,
-              seconds.size());
-}
-
-absl::Status PingPong(MpiWorld& world) {
+absl::StatusOr<HopTimes> PingPong(MpiWorld& world) {
   const int me = world.rank(), other = 1 - me;
   End end(&world, other);
   MpiTransport transport(&world);
@@ -89,27 +81,29 @@ absl::Status PingPong(MpiWorld& world) {
                         transport.Connect(MpiAddress(other, End::ChannelTo(other)), {}));
   Frame frame = OneRow();
   std::vector<double> seconds;
-  for (int round = 0; round < kWarmUp + kRounds; ++round) {
+  for (uint32_t round = 0; round < kWarmUp + kRounds; ++round) {
     const absl::Time begin = MonotonicNow();
     if (me == 0) sender->Send(std::move(frame));
     frame = end.Wait();
     if (me == 1) sender->Send(std::move(frame));
     if (round >= kWarmUp) seconds.push_back(absl::ToDoubleSeconds(MonotonicNow() - begin) / 2);
   }
-  if (me == 0) Print(std::move(seconds));
-  return absl::OkStatus();
+  return HopTimes{.dim = kDim,
+                  .round_trips = kRounds,
+                  .median_us = Percentile(seconds, 50) * 1e6,
+                  .p99_us = Percentile(seconds, 99) * 1e6};
 }
 
 }  // namespace
 
-absl::Status BenchHop(MpiWorld& world) {
+absl::StatusOr<HopTimes> BenchHop(MpiWorld& world) {
   if (world.size() < 2) return absl::InvalidArgumentError("--bench-hop: want at least two ranks");
-  absl::StatusOr<std::string> mine = std::string();
-  if (world.rank() < 2) {
-    const absl::Status status = PingPong(world);
-    if (!status.ok()) mine = status;
-  }
-  return Exchange(world, mine, kLimit).status();
+  absl::StatusOr<HopTimes> times = HopTimes{};
+  if (world.rank() < 2) times = PingPong(world);
+  const absl::StatusOr<std::string> mine =
+      times.ok() ? absl::StatusOr<std::string>("done") : times.status();
+  TERN_RETURN_IF_ERROR(Exchange(world, mine, kLimit).status());
+  return times;
 }
 
 }  // namespace tern

@@ -47,6 +47,8 @@ void AddMachineFlags(CLI::App& app, MpiFlags& flags) {
       ->capture_default_str();
   app.add_flag("--bench-hop", flags.bench_hop,
                "Measure what a step's way from rank 0 to rank 1 takes, and stop");
+  app.add_option("--report", flags.report,
+                 "Write what the job, or --bench-hop, measured of itself to this file, as JSON");
 }
 
 }  // namespace

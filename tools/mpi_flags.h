@@ -36,6 +36,7 @@ struct MpiFlags {
   std::string kernel;
   double start_seconds = 300;
   bool bench_hop = false;
+  std::string report;
 };
 
 void AddMpiFlags(CLI::App& app, MpiFlags& flags);

@@ -117,7 +117,7 @@ absl::StatusOr<std::unique_ptr<BatchFiles>> BatchFiles::Open(const MpiFlags& fla
   return files;
 }
 
-absl::Status BatchFiles::Run(JobOptions options) {
+absl::StatusOr<JobProgress> BatchFiles::Run(JobOptions options) {
   options.lines = lines_;
   absl::StatusOr<JobProgress> done;
   {
@@ -131,7 +131,7 @@ absl::Status BatchFiles::Run(JobOptions options) {
   TERN_RETURN_IF_ERROR(done.status());
   if (journal_ != nullptr) TERN_RETURN_IF_ERROR(journal_->WriteSorted(output_));
   LogInfo("done: ", ProgressText(*done), ", in ", absl::FormatDuration(done->elapsed));
-  return absl::OkStatus();
+  return done;
 }
 
 }  // namespace tern

@@ -26,7 +26,7 @@ class BatchFiles {
 
   // Answers the input with `options`, whose lines and on_progress are set here, and puts the output
   // in its place. Errors of RunJob and of the files.
-  absl::Status Run(JobOptions options);
+  absl::StatusOr<JobProgress> Run(JobOptions options);
 
  private:
   BatchFiles() = default;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "bench/memory.h"
 
 namespace tern {
 namespace {
@@ -85,6 +86,20 @@ absl::StatusOr<std::vector<Engine*>> MpiNode::StartEngines() {
 
 void MpiNode::WaitIdle() {
   for (const auto& engine : engines_) engine->WaitIdle(absl::InfiniteDuration());
+}
+
+RankMemory MpiNode::Memory() const {
+  RankMemory memory;
+  for (const auto& runner : runners_) {
+    const StageSpec& spec = runner->stage().spec();
+    const StageCost cost = runner->stage().Cost();
+    memory.layers += spec.layers.size();
+    memory.weights += cost.weight_bytes + cost.head_bytes;
+    memory.kv += spec.kv_pages * KvPageBytes(spec.config, spec.layers.size(), spec.kv_type);
+  }
+  memory.file = ResidentFileBytes(options_.file->path());
+  memory.peak = PeakResidentBytes();
+  return memory;
 }
 
 absl::Status MpiNode::StartPipeline(size_t replica) {

@@ -17,6 +17,7 @@
 #include "model/model_file.h"
 #include "text/tokenizer.h"
 #include "tools/mpi_plan.h"
+#include "tools/mpi_report.h"
 #include "worker/stage_runner.h"
 
 namespace tern {
@@ -52,6 +53,9 @@ class MpiNode {
   // Waits until no step is on its way, so that no rank sends to one that has left. REQUIRES that
   // every request has ended.
   void WaitIdle();
+
+  // What this rank holds. REQUIRES that no step is on its way.
+  RankMemory Memory() const;
 
  private:
   MpiNode(const MpiPlan& plan, const MpiNodeOptions& options);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,7 @@
 #include "tools/mpi_links.h"
 #include "tools/mpi_node.h"
 #include "tools/mpi_ranks.h"
+#include "tools/mpi_report.h"
 #include "tools/mpi_speed.h"
 
 namespace tern {
@@ -161,7 +163,7 @@ class Rank {
 
   absl::Status Run() {
     TERN_RETURN_IF_ERROR(Meet());
-    if (flags_.bench_hop) return BenchHop(world_);
+    if (flags_.bench_hop) return MeasureHop();
     TERN_RETURN_IF_ERROR(MeasureAll());
     TERN_RETURN_IF_ERROR(PlanTogether());
     if (flags_.plan_only) return absl::OkStatus();
@@ -170,6 +172,16 @@ class Rank {
   }
 
  private:
+  absl::Status MeasureHop() {
+    TERN_ASSIGN_OR_RETURN(const HopTimes hop, BenchHop(world_));
+    if (rank_ != 0) return absl::OkStatus();
+    std::printf("hop of one row of %u: median %.1f us, p99 %.1f us, of %u round trips\n", hop.dim,
+                hop.median_us, hop.p99_us, hop.round_trips);
+    MpiReport report;
+    report.hop = hop;
+    return WriteReport(report);
+  }
+
   // Rank 0 opens the files, so that a wrong name ends the job before anything is loaded.
   absl::Status Meet() {
     absl::StatusOr<Opened> opened = Open(flags_, world_.rank());
@@ -269,9 +281,32 @@ class Rank {
         world_.Abort();
       }
     }
-    TERN_RETURN_IF_ERROR(Exchange(world_, std::string("done"), absl::InfiniteDuration()).status());
+    TERN_ASSIGN_OR_RETURN(const std::vector<std::string> texts,
+                          Exchange(world_, Encode(node_->Memory()), absl::InfiniteDuration()));
     node_.reset();
-    return absl::OkStatus();
+    return rank_ == 0 ? Report(texts) : absl::OkStatus();
+  }
+
+  absl::Status Report(const std::vector<std::string>& memories) {
+    MpiReport report;
+    report.tokens = done_.tokens;
+    if (done_.tokens > 0) {
+      report.first_to_last = absl::ToDoubleSeconds(done_.last_token - done_.first_token);
+    }
+    for (const std::string& text : memories) {
+      TERN_ASSIGN_OR_RETURN(const RankMemory memory, DecodeRankMemory(text));
+      report.ranks.push_back(memory);
+    }
+    return WriteReport(report);
+  }
+
+  absl::Status WriteReport(const MpiReport& report) {
+    if (flags_.report.empty()) return absl::OkStatus();
+    std::ofstream file(flags_.report);
+    file << Encode(report);
+    file.close();
+    if (file) return absl::OkStatus();
+    return absl::UnavailableError(absl::StrCat(flags_.report, ": cannot be written"));
   }
 
   absl::Status RunBatch() {
@@ -281,7 +316,7 @@ class Rank {
     options.tokenizer = opened_.tokenizer.get();
     options.in_flight = flags_.in_flight;
     TERN_ASSIGN_OR_RETURN(options.engines, node_->StartEngines());
-    TERN_RETURN_IF_ERROR(files_->Run(std::move(options)));
+    TERN_ASSIGN_OR_RETURN(done_, files_->Run(std::move(options)));
     node_->WaitIdle();
     return absl::OkStatus();
   }
@@ -301,6 +336,7 @@ class Rank {
   absl::StatusOr<ChatFormat> format_ = absl::NotFoundError("no chat format");
   BatchSettings settings_;
   std::unique_ptr<BatchFiles> files_;
+  JobProgress done_;
 };
 
 // Before MPI is there to ask; also without a launcher.

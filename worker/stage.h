@@ -56,6 +56,7 @@ class Stage {
   bool is_first() const { return spec_.layers.begin == 0; }
   bool is_last() const { return spec_.layers.end == spec_.config.layers; }
   const KvCache& cache() const { return cache_; }
+  StageCost Cost() const { return transformer_->Cost(); }
   const HeadStats& head_stats() const { return transformer_->head_stats(); }
 
  private:

@@ -313,6 +313,16 @@ TEST_F(JobTest, AResumedRunWritesTheBytesOfOneThatWasNot) {
   EXPECT_EQ(Read(output), whole);
 }
 
+TEST_F(JobTest, TellsWhenTokensCame) {
+  const auto journal = OpenJournal(FreshPath("times"));
+  std::istringstream stream("{\n" + Lines(2));
+  const absl::StatusOr<JobProgress> done = RunJob(options_, stream, *journal);
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_GT(done->first_token, absl::ZeroDuration());
+  EXPECT_LT(done->first_token, done->last_token);
+  EXPECT_LE(done->last_token, done->elapsed);
+}
+
 TEST_F(JobTest, APipelineThatBreaksEndsTheJobAndKeepsWhatIsAnswered) {
   const auto journal = OpenJournal(FreshPath("broken"));
   cluster_->engine().StopPipeline(absl::UnavailableError("a rank died"));

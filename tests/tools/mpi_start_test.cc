@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "tools/mpi_plan.h"
 #include "tools/mpi_ranks.h"
+#include "tools/mpi_report.h"
 #include "tools/mpi_speed.h"
 
 namespace tern {
@@ -143,6 +144,22 @@ TEST(MpiSpeedTest, SurvivesItsLetter) {
   EXPECT_EQ(decoded->speed, profile.speed);
   EXPECT_EQ(decoded->memory_bytes, profile.memory_bytes);
   EXPECT_FALSE(DecodeProfile(R"({"name": 1})").ok());
+}
+
+TEST(MpiReportTest, SurvivesItsFile) {
+  MpiReport batch;
+  batch.tokens = 101;
+  batch.first_to_last = 0.5;
+  batch.ranks = {{.layers = 3, .peak = 100, .weights = 30, .file = 10, .kv = 20}};
+  EXPECT_EQ(batch.tokens_per_s(), 200);
+  EXPECT_EQ(batch.ranks[0].rest(), 40);
+  EXPECT_EQ(*DecodeReport(Encode(batch)), batch);
+  MpiReport hop;
+  hop.hop = {.dim = 2560, .round_trips = 9, .median_us = 20.5, .p99_us = 31};
+  EXPECT_EQ(*DecodeReport(Encode(hop)), hop);
+  EXPECT_FALSE(DecodeReport("").ok());
+  EXPECT_FALSE(DecodeReport(R"({"hop": 3})").ok());
+  EXPECT_FALSE(DecodeReport(R"({"tokens": 1, "first_to_last_s": 0, "ranks": [{}]})").ok());
 }
 
 TEST(PollBackoffTest, SpinsThenYieldsThenSleeps) {

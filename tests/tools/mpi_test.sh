@@ -118,6 +118,33 @@ seq 1 10000 | sed 's/.*/{"id": &, "prompt": "n&", "max_tokens": 1}/' >"$scratch/
 mpi 2 --input "$scratch/in" --output "$scratch/many" >"$scratch/log" 2>&1 || fail "many prompts"
 [ "$(grep -c '"completion_tokens":1' "$scratch/many")" = 10000 ] || fail "answers are missing"
 
+# --- What it reports of itself, and the benchmark that reads it ---
+
+keys() { # FILE KEY...: the JSON has numbers above 0 there.
+  python3 - "$@" <<'END' || fail "$1: $(cat "$1")"
+import json, sys
+report = json.load(open(sys.argv[1]))
+for path in sys.argv[2:]:
+    value = report
+    for key in path.split("."):
+        value = value[int(key) if key.isdigit() else key]
+    assert value > 0, path
+END
+}
+mpi 2 --input "$scratch/in" --output "$scratch/many" --report "$scratch/report" \
+  >"$scratch/log" 2>&1 || fail "--report"
+keys "$scratch/report" ranks.1.peak_rss_bytes ranks.1.weight_bytes ranks.0.kv_bytes
+"$tern" bench mpi "$model" --repeat 1 --streams 2 --tokens 4 --json "$scratch/bench.json" \
+  >"$scratch/log" 2>&1 || { fail "bench mpi"; cat "$scratch/log"; }
+keys "$scratch/bench.json" mpi_tokens_per_s.median workers_tokens_per_s.median ratio.median \
+  hop_us.median hop_dim first_token_s.median ranks.0.peak_rss_bytes ranks.1.file_bytes
+grep -q "start to first token" "$scratch/log" || fail "bench mpi says: $(cat "$scratch/log")"
+PATH=/nowhere "$tern" bench mpi "$model" >"$scratch/log" 2>&1 && fail "bench mpi without mpirun"
+grep -q "mpirun: No such file" "$scratch/log" || fail "no word of mpirun: $(cat "$scratch/log")"
+cp "$tern" "$scratch/tern"
+"$scratch/tern" bench mpi "$model" >"$scratch/log" 2>&1 && fail "bench mpi without tern-mpi"
+grep -q "tern-mpi: not there" "$scratch/log" || fail "no word of tern-mpi: $(cat "$scratch/log")"
+
 # --- Two hosts: network namespaces ---
 
 head -n 20 "$scratch/in" >"$scratch/few"
