@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/cached_files.h"
 #include "base/file_notes.h"
 #include "base/human_bytes.h"
 #include "base/log.h"
@@ -173,26 +173,15 @@ absl::Status CompleteOrRestart(PartFile& part, const TensorRef& tensor, const st
   return Complete(part, tensor, source, counting);
 }
 
-struct CachedTensor {
-  std::filesystem::path path;
-  std::filesystem::file_time_type used;
-  uint64_t bytes = 0;
-};
-
 // What is there, with the time of its last use, which is that of the note of its digest.
-std::vector<CachedTensor> TensorsIn(const std::string& directory, const FileNotes& notes) {
-  std::vector<CachedTensor> tensors;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    std::error_code gone;  // another process may remove it meanwhile
-    const uint64_t bytes = entry.file_size(gone);
-    const auto written = entry.last_write_time(gone);
-    const std::optional<std::string> state = FileState(entry.path().string());
-    if (gone || !state) continue;
-    tensors.push_back({entry.path(), notes.LastUse(*state).value_or(written), bytes});
+std::vector<CachedFile> TensorsIn(const std::string& directory, const FileNotes& notes) {
+  std::vector<CachedFile> tensors;
+  for (CachedFile& file : CachedFilesIn(directory)) {
+    const std::optional<std::string> state = FileState(file.path.string());
+    if (!state) continue;  // gone meanwhile
+    file.used = notes.LastUse(*state).value_or(file.used);
+    tensors.push_back(std::move(file));
   }
-  std::sort(tensors.begin(), tensors.end(),
-            [](const CachedTensor& a, const CachedTensor& b) { return a.used < b.used; });
   return tensors;
 }
 
@@ -255,19 +244,16 @@ absl::Status TensorCache::Store(const TensorRef& tensor, const TensorFetch& fetc
 
 void TensorCache::Trim(uint64_t limit_bytes) const {
   const FileNotes notes = DigestNotes(cache_directory_);
-  const std::vector<CachedTensor> tensors = TensorsIn(directory_, notes);
-  uint64_t total = 0;
-  for (const CachedTensor& tensor : tensors) total += tensor.bytes;
-  if (total <= limit_bytes) return;
-  const absl::flat_hash_set<std::string> in_use = CacheLease::NamesInUse(cache_directory_);
-  for (const CachedTensor& tensor : tensors) {
-    if (total <= limit_bytes) return;
-    if (in_use.contains(tensor.path.stem().string())) continue;  // also as a part
-    const std::optional<std::string> state = FileState(tensor.path.string());
-    if (state) notes.Remove(*state);
-    unlink(tensor.path.c_str());
-    total -= tensor.bytes;
-  }
+  std::optional<absl::flat_hash_set<std::string>> in_use;  // read only if something has to go
+  const uint64_t total =
+      TrimCachedFiles(TensorsIn(directory_, notes), limit_bytes, [&](const CachedFile& tensor) {
+        if (!in_use) in_use = CacheLease::NamesInUse(cache_directory_);
+        if (in_use->contains(tensor.path.stem().string())) return false;  // also as a part
+        const std::optional<std::string> state = FileState(tensor.path.string());
+        if (state) notes.Remove(*state);
+        unlink(tensor.path.c_str());
+        return true;
+      });
   if (total <= limit_bytes) return;
   LogWarning(directory_, ": ", HumanBytes(total), " are in use, more than the limit of ",
              HumanBytes(limit_bytes));

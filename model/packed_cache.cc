@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "model/packed_cache.h"
 
-#include <sys/stat.h>
-
-#include <algorithm>
 #include <filesystem>
 #include <system_error>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/cached_files.h"
 #include "base/log.h"
 #include "base/sha256.h"
 
@@ -17,24 +14,6 @@ namespace {
 
 // Raised when the same content and form give other bytes than before.
 constexpr int kFormat = 1;
-
-struct CachedFile {
-  std::filesystem::path path;
-  std::filesystem::file_time_type used;
-  uint64_t bytes;
-};
-
-std::vector<CachedFile> FilesIn(const std::string& directory) {
-  std::vector<CachedFile> files;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    std::error_code gone;  // another process may remove it meanwhile
-    const uint64_t bytes = entry.file_size(gone);
-    const auto used = entry.last_write_time(gone);
-    if (!gone) files.push_back({entry.path(), used, bytes});
-  }
-  return files;
-}
 
 }  // namespace
 
@@ -86,17 +65,11 @@ void PackedCache::Discard(const std::string& content_id, const std::string& form
 }
 
 void PackedCache::Trim() const {
-  std::vector<CachedFile> files = FilesIn(directory_);
-  uint64_t total = 0;
-  for (const CachedFile& file : files) total += file.bytes;
-  std::sort(files.begin(), files.end(),
-            [](const CachedFile& a, const CachedFile& b) { return a.used < b.used; });
-  for (const CachedFile& file : files) {
-    if (total <= limit_bytes_) return;
+  TrimCachedFiles(CachedFilesIn(directory_), limit_bytes_, [](const CachedFile& file) {
     std::error_code ignored;
     std::filesystem::remove(file.path, ignored);
-    total -= file.bytes;
-  }
+    return true;
+  });
 }
 
 }  // namespace tern
