@@ -77,6 +77,11 @@ absl::Status FromGrpc(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
 }
 
+absl::Status FromGrpc(const grpc::Status& status, const std::string& peer) {
+  if (status.ok()) return absl::OkStatus();
+  return absl::Status(FromGrpc(status).code(), absl::StrCat(peer, ": ", status.error_message()));
+}
+
 grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
 }

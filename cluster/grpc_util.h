@@ -23,6 +23,8 @@ inline constexpr int kMaxFrameMessageBytes = (64 << 20) + (1 << 20);
 
 // The codes are the same numbers.
 absl::Status FromGrpc(const grpc::Status& status);
+// The same, with the name of who answered before an error's message: "coordinator HOST:PORT: ...".
+absl::Status FromGrpc(const grpc::Status& status, const std::string& peer);
 grpc::Status ToGrpc(const absl::Status& status);
 
 // A channel to a peer of the cluster. It notices within two seconds that the peer no longer

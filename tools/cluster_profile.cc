@@ -26,11 +26,8 @@ absl::StatusOr<ClusterProfile> ReadClusterProfile(const std::string& address) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kPatience);
   v1::ListWorkersResponse response;
-  const grpc::Status status = stub->ListWorkers(&context, v1::ListWorkersRequest(), &response);
-  if (!status.ok()) {
-    return absl::Status(FromGrpc(status).code(),
-                        absl::StrCat("coordinator ", address, ": ", status.error_message()));
-  }
+  TERN_RETURN_IF_ERROR(FromGrpc(stub->ListWorkers(&context, v1::ListWorkersRequest(), &response),
+                                "coordinator " + address));
   ClusterProfile cluster;
   for (v1::Register& proto : *response.mutable_workers()) {
     v1::WorkerMessage message;

@@ -144,12 +144,13 @@ absl::StatusOr<v1::GetStatusResponse> StatusReader::Read() {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kTimeout);
   v1::GetStatusResponse status;
-  const absl::Status read = FromGrpc(stub_->GetStatus(&context, {}, &status));
+  const std::string peer = "coordinator " + address_;
+  const absl::Status read = FromGrpc(stub_->GetStatus(&context, {}, &status), peer);
   if (read.ok()) return status;
   if (absl::IsDeadlineExceeded(read)) {
-    return absl::UnavailableError(absl::StrCat("coordinator ", address_, ": no answer"));
+    return absl::UnavailableError(peer + ": no answer");
   }
-  return absl::Status(read.code(), absl::StrCat("coordinator ", address_, ": ", read.message()));
+  return read;
 }
 
 std::string ToText(const v1::GetStatusResponse& status) {

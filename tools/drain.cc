@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "cluster/address.h"
 #include "cluster/grpc_util.h"
@@ -26,11 +25,8 @@ absl::Status Drain(const DrainFlags& flags) {
   v1::DrainRequest request;
   request.set_worker(flags.worker);
   v1::DrainResponse response;
-  const absl::Status status = FromGrpc(stub->Drain(&context, request, &response));
-  if (!status.ok()) {
-    return absl::Status(status.code(),
-                        absl::StrCat("coordinator ", flags.coordinator, ": ", status.message()));
-  }
+  TERN_RETURN_IF_ERROR(
+      FromGrpc(stub->Drain(&context, request, &response), "coordinator " + flags.coordinator));
   std::printf("worker %s is drained\n", flags.worker.c_str());
   return absl::OkStatus();
 }
