@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tools/mpi_bench.h"
 
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,8 +28,7 @@ StepFrame OneRow() {
   segment.sequence = 1;
   segment.rows = 1;
   step.tokens = {1};
-  step.hidden = AlignedBuffer<float>(kDim);
-  std::memset(step.hidden.data(), 0, kDim * sizeof(float));
+  step.hidden = AlignedBuffer<float>::Zeroed(kDim);
   return step;
 }
 

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "base/cpuset.h"
+#include "base/host_id.h"
 #include "base/version.h"
 #include "cluster/messages.h"
 
@@ -19,13 +19,6 @@ namespace tern {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string FirstLine(const char* path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
 
 std::string Hostname() {
   char name[256] = "";
@@ -76,8 +69,7 @@ RankInfo DescribeRank(const Topology& topology) {
   info.build = kVersion;
   info.protocol = kProtocolVersion;
   info.hostname = Hostname();
-  info.machine = FirstLine("/proc/sys/kernel/random/boot_id");
-  if (info.machine.empty()) info.machine = info.hostname;
+  info.machine = HostId();
   struct stat network = {};
   if (stat("/proc/self/ns/net", &network) == 0) info.network = absl::StrCat(network.st_ino);
   info.cpus = CpusetName(topology.Cpus());
