@@ -9,13 +9,19 @@ namespace {
 
 // What the prompts' rows may add, as a share of the step without them. The rest up to twice its
 // time is for what this does not foresee.
-constexpr double kMostAdded = 0.7;
+constexpr double kMostAdded = 0.6;
 
-// Rows to begin with, when nothing is known.
-constexpr uint32_t kFirstRows = 8;
+// What more rows cost less than this above one row costs nothing.
+constexpr double kAsGoodAsFree = 1.1;
+
+constexpr size_t kFirstSize = 5;  // an index: 8 rows to begin with, when nothing is known
 
 // After so many steps with prompts there is one without.
 constexpr uint32_t kLookAgain = 64;
+
+// What a size that is too large is taken to cost then, of what it was: it is tried again in the
+// end, as it may have been something else that made it slow.
+constexpr double kForget = 0.97;
 
 constexpr double kWeightOfNew = 0.2;
 
@@ -29,26 +35,51 @@ void Learn(double value, double& known) {
 
 }  // namespace
 
-void PromptBudget::OnStep(size_t generating, uint32_t prompt_rows, absl::Duration took) {
+void PromptBudget::OnStep(size_t generating, double prompt_rows, absl::Duration took) {
   const double seconds = absl::ToDoubleSeconds(took);
   if (prompt_rows == 0) mixed_steps_ = 0;
   if (seconds <= 0) return;
   if (prompt_rows == 0) return Learn(seconds, step_seconds_[Slot(generating)]);
-  ++mixed_steps_;
-  last_rows_ = prompt_rows;
   const double without = StepSeconds(generating);
-  // Never free: else one lucky step would let in as many as there may be.
-  if (without > 0) Learn(std::max(seconds - without, 0.01 * without) / prompt_rows, row_seconds_);
+  if (without == 0) return;
+  const size_t size = SizeOf(prompt_rows);
+  // Never free, as 0 is not known.
+  Learn(std::max(seconds - without, 0.001 * without), added_seconds_[size]);
+  if (++mixed_steps_ == kLookAgain) CheapenLargerThan(size);
 }
 
 uint32_t PromptBudget::Rows(size_t generating) const {
   if (mixed_steps_ >= kLookAgain) return 0;
   const double without = StepSeconds(generating);
-  if (without == 0 || row_seconds_ == 0) return std::min(kFirstRows, most_);
-  // No more than twice what has been seen: a few rows may be free where many are not.
-  const uint32_t most = std::min(most_, 2 * std::max(last_rows_, kFirstRows));
-  const double rows = kMostAdded * without / row_seconds_;
-  return rows >= most ? most : std::max(1u, static_cast<uint32_t>(rows));
+  const size_t size = without == 0 ? kFirstSize : Choose(kMostAdded * without);
+  return std::min(most_, kSizes[size]);
+}
+
+size_t PromptBudget::Choose(double most_added) const {
+  const auto known = [&](size_t size) { return added_seconds_[size] > 0; };
+  size_t smallest = 0;
+  while (smallest < kSizes.size() && !known(smallest)) ++smallest;
+  if (smallest == kSizes.size()) return kFirstSize;
+  // One row goes in any case, and with it those that cost no more.
+  if (known(0)) most_added = std::max(most_added, kAsGoodAsFree * added_seconds_[0]);
+  for (size_t size = kSizes.size(); size-- > 0;) {
+    if (!known(size) || added_seconds_[size] > most_added) continue;
+    const bool may_try = size + 1 < kSizes.size() && !known(size + 1) && kSizes[size] < most_;
+    return may_try ? size + 1 : size;
+  }
+  // All that is known is too slow: by proportion, which is the least that fewer rows may cost.
+  const double rows = kSizes[smallest] * most_added / added_seconds_[smallest];
+  return std::min(SizeOf(rows), smallest == 0 ? 0 : smallest - 1);
+}
+
+size_t PromptBudget::SizeOf(double rows) {
+  size_t size = 0;
+  while (size + 1 < kSizes.size() && rows - kSizes[size] >= kSizes[size + 1] - rows) ++size;
+  return size;
+}
+
+void PromptBudget::CheapenLargerThan(size_t size) {
+  for (++size; size < kSizes.size(); ++size) added_seconds_[size] *= kForget;
 }
 
 // With about as many, or with the nearest number that has been.

@@ -91,8 +91,7 @@ absl::StatusOr<SchedulerActions> Scheduler::OnResult(ResultFrame result, absl::T
   decode_steps_ -= flight.decodes();
   prompt_rows_ -= flight.prompt_rows;
   if (flight.decodes()) {
-    prompt_budget_.OnStep(flight.generating, flight.prompts_ahead + flight.prompt_rows,
-                          now_ - flight.sent);
+    prompt_budget_.OnStep(flight.generating, flight.mean_prompt_rows, now_ - flight.sent);
   }
   SchedulerActions actions;
   for (size_t i = 0; i < flight.sampled.size(); ++i) {

@@ -25,8 +25,8 @@
 // Steps. A stage reads all its weights for a step of one row as for a step of many, so sequences
 // that generate are spread over as many steps as there are stages, an even share each, longest
 // ready first. Prompts fill up the steps, in chunks, with some room kept for them: by priority,
-// then in turn, so that a long one does not hold up a short one. While sequences generate, only so
-// many rows of prompts are in flight that a token takes less than twice its time (prompt_budget.h),
+// then in turn, so that a long one does not hold up a short one. While sequences generate, a step
+// takes only so many rows of prompts that a token takes less than twice its time (prompt_budget.h),
 // at most `mixed_prefill_rows`, and a step of prompts alone goes out only where the pipeline has a
 // stage without work: those who read along must not feel the prompts of others.
 //
@@ -65,7 +65,7 @@ struct SchedulerConfig {
   uint32_t stages = 1;
   uint32_t prefill_chunk = 64;        // most prompt rows of one sequence in a step
   uint32_t max_rows = 256;            // of a step
-  uint32_t mixed_prefill_rows = 128;  // most prompt rows in flight while sequences generate
+  uint32_t mixed_prefill_rows = 128;  // most prompt rows of a step while sequences generate
   uint64_t kv_pages = 0;              // on every stage
   uint32_t context = 0;               // most tokens of a sequence
   uint32_t max_queue = 1024;          // sequences waiting
@@ -191,7 +191,7 @@ class Scheduler {
     absl::Time sent;
     uint32_t decode_rows = 0;  // of sequences that generate
     uint32_t prompt_rows = 0;
-    uint32_t prompts_ahead = 0;    // rows in flight before it
+    double mean_prompt_rows = 0;   // of it and the steps ahead of it, each
     size_t generating = 0;         // sequences, when it was sent
     std::vector<Sampled> sampled;  // in the order of the segments
 

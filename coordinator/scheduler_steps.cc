@@ -26,9 +26,9 @@ std::optional<StepFrame> Scheduler::NextStep() {
   step.step = flight.step = next_step_++;
   flight.sent = now_;
   flight.generating = generating_;
-  flight.prompts_ahead = prompt_rows_;
   decode_steps_ += flight.decodes();
   prompt_rows_ += flight.prompt_rows;
+  flight.mean_prompt_rows = prompt_rows_ / static_cast<double>(in_flight_.size() + 1);
   in_flight_.push_back(std::move(flight));
   AdaptDown();
   return step;
@@ -72,9 +72,7 @@ uint32_t Scheduler::MostPromptRows(const InFlight& flight) const {
   const uint32_t room = config_.max_rows - flight.decode_rows;
   if (generating_ == 0) return room;
   if (!flight.decodes() && in_flight_.size() >= config_.stages) return 0;
-  const uint32_t rows = prompt_budget_.Rows(generating_);
-  const uint32_t share = (rows + config_.stages - 1) / config_.stages;
-  return std::min({room, share, rows - std::min(rows, prompt_rows_)});
+  return std::min(room, prompt_budget_.Rows(generating_));
 }
 
 void Scheduler::AddSegment(Entry& entry, uint32_t rows, StepFrame& step, InFlight& flight) {

@@ -580,18 +580,27 @@ std::vector<TokenId> Tokens(size_t count, TokenId first = 0) {
   return tokens;
 }
 
-// A pipeline in simulated time: each stage takes a share of what a step costs on a machine whose
-// memory is the limit of few rows and whose arithmetic that of many.
+// What a step costs: memory is the limit of few rows and arithmetic that of many; more rows than
+// one may take another kernel, which costs something by itself.
+struct TimedMachine {
+  absl::Duration row;
+  absl::Duration several = absl::ZeroDuration();
+  absl::Duration Step(size_t rows) const {
+    return std::max(absl::Milliseconds(27), rows * row) +
+           (rows > 1 ? several : absl::ZeroDuration());
+  }
+};
+
+// A pipeline in simulated time, each stage of which takes an equal share.
 class TimedPipeline {
  public:
-  TimedPipeline(uint32_t stages, absl::Duration row)
-      : row_(row), free_(stages, absl::UnixEpoch()) {}
+  TimedPipeline(uint32_t stages, const TimedMachine& machine)
+      : machine_(machine), free_(stages, absl::UnixEpoch()) {}
 
   void Push(const StepFrame& step, absl::Time now) {
-    const absl::Duration cost = std::max(absl::Milliseconds(27), step.rows() * row_);
     absl::Time done = now;
     for (absl::Time& stage : free_) {
-      done = std::max(done, stage) + cost / static_cast<double>(free_.size());
+      done = std::max(done, stage) + machine_.Step(step.rows()) / static_cast<double>(free_.size());
       stage = done;
     }
     ResultFrame result;
@@ -611,30 +620,41 @@ class TimedPipeline {
   }
 
  private:
-  const absl::Duration row_;
+  const TimedMachine machine_;
   std::vector<absl::Time> free_;  // [stages], from when on
   std::deque<std::pair<absl::Time, ResultFrame>> queue_;
 };
 
-// The 99th percentile of the times between tokens of short requests, beside a prompt or not.
-absl::Duration Pace(uint32_t stages, absl::Duration row, uint32_t short_requests,
-                    size_t long_prompt) {
+struct Pace {
+  absl::Duration between_tokens;  // of short requests, the 99th percentile
+  absl::Duration prompt;          // until the long prompt's first token
+};
+
+// Short requests generate; after a while a long prompt comes, if its length is not 0.
+Pace PaceOf(uint32_t stages, const TimedMachine& machine, uint32_t short_requests,
+            size_t long_prompt) {
   SchedulerConfig config;
   config.stages = stages;
-  config.kv_pages = 1000;
+  config.kv_pages = 20'000;
   config.context = 8192;
   Scheduler scheduler(config);
-  TimedPipeline pipeline(stages, row);
+  TimedPipeline pipeline(stages, machine);
+  absl::Time now = absl::UnixEpoch(), submitted = absl::InfiniteFuture();
   GenerationRequest request;
-  request.max_tokens = 100;
-  absl::Time now = absl::UnixEpoch();
-  for (RequestId id = 1; id <= short_requests; ++id) {
-    request.prompt = {static_cast<TokenId>(id)};
+  const auto submit = [&](RequestId id, std::vector<TokenId> prompt, uint32_t tokens) {
+    request.prompt = std::move(prompt);
+    request.max_tokens = tokens;
     EXPECT_TRUE(scheduler.Submit(id, request, now).ok());
-  }
+  };
+  for (RequestId id = 1; id <= short_requests; ++id) submit(id, {static_cast<TokenId>(id)}, 8000);
   std::map<RequestId, absl::Time> last;
   std::vector<absl::Duration> gaps;
-  while (scheduler.running() + scheduler.waiting() > 0) {
+  while (true) {
+    if (submitted == absl::InfiniteFuture() && gaps.size() >= 20 * short_requests) {
+      submitted = now;
+      if (long_prompt > 0) submit(short_requests + 1, Tokens(long_prompt), 1);
+    }
+    if (long_prompt == 0 && gaps.size() >= 100 * short_requests) break;
     for (const StepFrame& step : scheduler.Poll(now).steps) pipeline.Push(step, now);
     ResultFrame result;
     std::tie(now, result) = pipeline.Pop();
@@ -643,22 +663,28 @@ absl::Duration Pace(uint32_t stages, absl::Duration row, uint32_t short_requests
       if (last.contains(token.request)) gaps.push_back(now - last[token.request]);
       last[token.request] = now;
     }
-    if (gaps.size() < 20 * short_requests || long_prompt == 0) continue;
-    request.prompt = Tokens(long_prompt);
-    EXPECT_TRUE(scheduler.Submit(short_requests + 1, request, now).ok());
-    long_prompt = 0;
+    if (last.contains(short_requests + 1)) break;
   }
   std::sort(gaps.begin(), gaps.end());
-  return gaps[gaps.size() * 99 / 100];
+  return {.between_tokens = gaps.empty() ? absl::ZeroDuration() : gaps[gaps.size() * 99 / 100],
+          .prompt = now - submitted};
 }
 
-TEST(SchedulerTest, ShortRequestsKeepTheirPaceBesideALongPrompt) {
+TEST(SchedulerTest, ShortRequestsKeepTheirPaceBesideALongPromptAndItComesAlong) {
+  const TimedMachine machines[] = {
+      {.row = absl::Milliseconds(9)},
+      {.row = absl::Microseconds(500)},
+      {.row = absl::Milliseconds(6), .several = absl::Milliseconds(8)}};
   for (const uint32_t stages : {1, 2, 3}) {
-    for (const absl::Duration row : {absl::Milliseconds(9), absl::Microseconds(500)}) {
+    for (const TimedMachine& machine : machines) {
+      const Pace alone = PaceOf(stages, machine, 0, 4000);
       for (const uint32_t requests : {1, 4, 16, 64}) {
-        const absl::Duration without = Pace(stages, row, requests, 0);
-        const absl::Duration with = Pace(stages, row, requests, 4000);
-        EXPECT_LE(with, 2 * without) << stages << " stages, " << row << " a row, " << requests;
+        SCOPED_TRACE(absl::StrCat(stages, " stages, ", absl::FormatDuration(machine.row),
+                                  " a row, ", requests, " requests"));
+        const Pace without = PaceOf(stages, machine, requests, 0);
+        const Pace with = PaceOf(stages, machine, requests, 4000);
+        EXPECT_LE(with.between_tokens, 2 * without.between_tokens);
+        EXPECT_LE(with.prompt, 4 * alone.prompt);
       }
     }
   }
