@@ -267,7 +267,7 @@ void Membership::PreferSubstitutes(Choice& choice) const {
 // Tokens a second, of all streams or of one, as the objective says.
 double Membership::Value(const CostModel& costs, const Plan& plan) const {
   const Prediction prediction = Predict(costs, plan, kAnyPrompt, kAnyPrompt);
-  return config_.plan.objective == Objective::kThroughput ? prediction.tokens_per_second
+  return config_.plan.objective == Objective::kThroughput ? prediction.loaded_tokens_per_second
                                                           : 1 / prediction.alone_token_seconds;
 }
 

@@ -14,6 +14,7 @@ namespace tern {
 namespace {
 
 constexpr double kGiga = 1e9;
+constexpr double kMostPromptRatio = 1000;
 
 double Weights(const TensorSpec& tensor) {
   double weights = 1;
@@ -38,6 +39,10 @@ absl::Status CheckOptions(const PlanOptions& options) {
   if (!std::isfinite(options.min_tokens_per_second) || options.min_tokens_per_second < 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "tokens a second: found ", options.min_tokens_per_second, ", want a number from 0"));
+  }
+  if (!(options.prompt_ratio >= 0 && options.prompt_ratio <= kMostPromptRatio)) {
+    return absl::InvalidArgumentError(absl::StrCat("prompt ratio: found ", options.prompt_ratio,
+                                                   ", want 0 to ", kMostPromptRatio));
   }
   return absl::OkStatus();
 }
@@ -113,6 +118,16 @@ StepShape CostModel::DecodeStep(uint64_t streams) const {
           .attended_window = one.attended_window * streams,
           .cached = one.cached * streams,
           .cached_window = one.cached_window * streams};
+}
+
+// Rows of one prompt, half of which is there.
+StepShape CostModel::LoadedStep(uint64_t streams) const {
+  StepShape step = DecodeStep(streams);
+  const double rows = std::round(static_cast<double>(streams) * options_.prompt_ratio);
+  if (rows < 1) return step;
+  AddRows(std::min<uint64_t>(options_.cached_tokens, config_.context - 1) / 2,
+          static_cast<uint64_t>(rows), 0, step);
+  return step;
 }
 
 // Products are counted as measured; where a step reads more memory than it multiplies, memory sets

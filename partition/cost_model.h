@@ -54,6 +54,8 @@ class CostModel {
   void AddRows(uint64_t position, uint64_t rows, uint64_t sampled, StepShape& step) const;
   // One row of each of `streams` sequences with options().cached_tokens tokens.
   StepShape DecodeStep(uint64_t streams) const;
+  // The same, with the rows of prompts that come for each of its rows (options().prompt_ratio).
+  StepShape LoadedStep(uint64_t streams) const;
 
   PartSeconds Price(size_t worker, const StepShape& step) const;
   double Seconds(const PartSeconds& parts, LayerRange layers) const;

@@ -73,7 +73,7 @@ std::optional<StageChoice> GuessOrder(const CostModel& costs, const std::vector<
                                       uint32_t attempts) {
   const std::vector<WorkerProfile>& workers = costs.workers();
   std::vector<double> layer_seconds;
-  const StepShape step = costs.DecodeStep(Prices::Rows(costs.options(), stages));
+  const StepShape step = costs.LoadedStep(Prices::Rows(costs.options(), stages));
   for (size_t worker = 0; worker < workers.size(); ++worker) {
     layer_seconds.push_back(costs.Price(worker, step).global_layer);
   }

@@ -25,7 +25,7 @@ struct Plan {
 };
 
 enum class Objective : uint8_t {
-  kThroughput,  // most tokens a second, all streams together
+  kThroughput,  // most tokens a second, all streams together, and their prompts
   kLatency,     // least time for a token of a single stream
 };
 
@@ -39,6 +39,9 @@ struct PlanOptions {
   double min_tokens_per_second = 0;  // that all streams together must reach
   uint32_t streams = 8;              // that generate at once
   uint32_t cached_tokens = 512;      // of each of them, on average
+  // Tokens of prompts for each token that is generated, for kThroughput: their rows go down in the
+  // same steps. 0: nothing but generating counts.
+  double prompt_ratio = 4;
   // Every worker gets a stage as far as there are layers, in the given order unless another is
   // clearly better. Otherwise workers are left out where that is better.
   bool use_all = false;

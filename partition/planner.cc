@@ -160,6 +160,7 @@ absl::Status NoPlan(const CostModel& costs) {
   if (options.min_tokens_per_second == 0) return NoRoom(costs);
   const double wanted = std::exchange(options.min_tokens_per_second, 0);
   options.objective = Objective::kThroughput;
+  options.prompt_ratio = 0;  // as the wanted throughput is of generating alone
   const absl::StatusOr<CostModel> unhurried =
       CostModel::Create(costs.config(), costs.cluster(), options);
   const Candidate fastest = Planner(*unhurried).Best();

@@ -26,6 +26,20 @@ StageStep StepIn(const CostModel& costs, const Plan& plan, size_t stage, const S
   return seconds;
 }
 
+// Seconds of `steps` such steps that go around at the same time.
+double SecondsAround(const CostModel& costs, const Plan& plan, const StepShape& step,
+                     double steps) {
+  double slowest = 0, around = 0;
+  for (size_t stage = 0; stage < plan.stages.size(); ++stage) {
+    const StageStep seconds = StepIn(costs, plan, stage, step);
+    slowest = std::max({slowest, seconds.stage, seconds.send});
+    around += seconds.stage + seconds.send + seconds.latency;
+  }
+  // They follow each other at the pace of the slowest, unless they are too few to keep it busy
+  // while one of them goes all the way around.
+  return std::max(steps * slowest, around);
+}
+
 // Chunks of one prompt follow each other down the pipe: each begins in a stage when the chunk
 // before has left it and it has arrived itself.
 void PredictPrefill(const CostModel& costs, const Plan& plan, Prediction& prediction) {
@@ -61,28 +75,25 @@ Prediction Predict(const CostModel& costs, const Plan& plan, uint32_t prompt_tok
   prediction.prompt_tokens = prompt_tokens;
   prediction.prefill_chunk = prefill_chunk;
   prediction.step_rows = Prices::Rows(costs.options(), static_cast<uint32_t>(stages));
-  double slowest = 0, around = 0;
+  const StepShape decode = costs.DecodeStep(prediction.step_rows), single = costs.DecodeStep(1);
   for (size_t stage = 0; stage < stages; ++stage) {
     const auto& [worker, layers] = plan.stages[stage];
-    const StageStep loaded = StepIn(costs, plan, stage, costs.DecodeStep(prediction.step_rows));
-    const StageStep alone = StepIn(costs, plan, stage, costs.DecodeStep(1));
+    const StageStep step = StepIn(costs, plan, stage, decode);
     prediction.stages.push_back({.worker = worker,
                                  .layers = layers,
                                  .weight_bytes = costs.WeightBytes(layers),
                                  .kv_bytes = costs.KvBytes(layers),
                                  .usable_bytes = costs.UsableBytes(worker),
-                                 .decode_seconds = loaded.stage,
-                                 .link_seconds = loaded.send});
-    slowest = std::max({slowest, loaded.stage, loaded.send});
-    around += loaded.stage + loaded.send + loaded.latency;
-    prediction.alone_token_seconds += alone.stage + alone.send + alone.latency;
+                                 .decode_seconds = step.stage,
+                                 .link_seconds = step.send});
   }
-  // Steps follow each other at the pace of the slowest, unless they are too few to keep it busy
-  // while one of them goes all the way around.
-  const double steps =
+  const auto steps =
       static_cast<double>((streams + prediction.step_rows - 1) / prediction.step_rows);
-  prediction.token_seconds = std::max(steps * slowest, around);
+  prediction.alone_token_seconds = SecondsAround(costs, plan, single, 1);
+  prediction.token_seconds = SecondsAround(costs, plan, decode, steps);
   prediction.tokens_per_second = streams / prediction.token_seconds;
+  prediction.loaded_tokens_per_second =
+      streams / SecondsAround(costs, plan, costs.LoadedStep(prediction.step_rows), steps);
   double busy = 0;
   for (StagePrediction& stage : prediction.stages) {
     stage.busy = steps * stage.decode_seconds / prediction.token_seconds;

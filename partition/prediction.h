@@ -30,9 +30,10 @@ struct StagePrediction {
 struct Prediction {
   std::vector<StagePrediction> stages;
   uint64_t step_rows = 0;
-  double tokens_per_second = 0;    // of all streams together
-  double token_seconds = 0;        // between two tokens of one stream among all
-  double alone_token_seconds = 0;  // between two tokens of a stream that is alone
+  double tokens_per_second = 0;         // of all streams together
+  double loaded_tokens_per_second = 0;  // the same, beside prompts (options().prompt_ratio)
+  double token_seconds = 0;             // between two tokens of one stream among all
+  double alone_token_seconds = 0;       // between two tokens of a stream that is alone
   uint32_t prompt_tokens = 0;
   uint32_t prefill_chunk = 0;
   double first_token_seconds = 0;  // from the prompt's start to its first token

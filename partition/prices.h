@@ -17,10 +17,11 @@ namespace tern {
 
 inline constexpr double kImpossible = std::numeric_limits<double>::infinity();
 
-// Throughput: `stages` steps are on their way at once, each with an even share of the streams. A
-// stage or link that takes longest sets the pace; sending a step overlaps computing the next, and
-// latency hides behind the other steps. So prices are seconds of a step, folded by max, and a token
-// of every stream takes `stages` times the result.
+// Throughput: `stages` steps are on their way at once, each with an even share of the streams and
+// of the prompts that come for what they generate. A stage or link that takes longest sets the
+// pace; sending a step overlaps computing the next, and latency hides behind the other steps. So
+// prices are seconds of a step, folded by max, and a token of every stream takes `stages` times the
+// result.
 //
 // Latency: one row of one stream, whose seconds in stages and on links add up. If a throughput is
 // to be reached as well, stages and links that are too slow for it are impossible.
@@ -51,11 +52,13 @@ class Prices {
  private:
   const CostModel& costs_;
   const Objective objective_;
-  const uint64_t rows_;                // of a loaded step
+  const StepShape decode_;             // all streams generate
+  const StepShape loaded_;             // beside prompts
   double score_ = 1;                   // see Score
-  double most_seconds_ = kImpossible;  // of a stage for a loaded step
-  std::vector<PartSeconds> loaded_;    // [workers]
-  std::vector<PartSeconds> single_;    // [workers], for latency
+  double most_seconds_ = kImpossible;  // of a stage for decode_
+  // What each worker takes. [workers]
+  std::vector<PartSeconds> decode_parts_;
+  std::vector<PartSeconds> judged_parts_;  // loaded_; for latency a single row
 };
 
 }  // namespace tern

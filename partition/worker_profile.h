@@ -30,7 +30,7 @@ struct RowSeconds {
 // Times of the whole worker, all its threads together.
 struct WorkerSpeed {
   RowSeconds ternary;    // for 1e9 ternary weights of layers, with all that a layer does beside
-  RowSeconds dense;      // for 1e9 bytes of a head that is not ternary
+  RowSeconds dense;      // for 1e9 bytes of the screen of a head that is not ternary
   double attention = 0;  // seconds for 1e9 products of attention: one query element, one key's
   double read_bytes_per_second = 0;
   bool operator==(const WorkerSpeed&) const = default;

@@ -36,8 +36,8 @@ absl::StatusOr<Choice> PlanFor(const ModelConfig& config, const ClusterProfile& 
   const uint32_t prompt = std::min(kPredictedPrompt, config.context - 1);
   for (const ReplicaGroup& group : choice.groups) {
     choice.predictions.push_back(Predict(group.costs, group.plan, prompt, kPredictedChunk));
-    choice.tokens_per_second +=
-        choice.predictions.back().tokens_per_second * static_cast<double>(group.members.size());
+    choice.tokens_per_second += choice.predictions.back().loaded_tokens_per_second *
+                                static_cast<double>(group.members.size());
   }
   return choice;
 }

@@ -87,6 +87,7 @@ absl::Status SetLengths(const PlanFlags& flags, ModelConfig& config, PlanOptions
   const double cached = MeanOf(simulation.prompt) + MeanOf(simulation.output) / 2;
   options.cached_tokens =
       static_cast<uint32_t>(std::min(cached, static_cast<double>(config.context - 1)));
+  options.prompt_ratio = MeanOf(simulation.prompt) / MeanOf(simulation.output);
   return absl::OkStatus();
 }
 

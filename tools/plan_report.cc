@@ -68,6 +68,12 @@ std::string GroupText(const ReplicaGroup& group, const Prediction& prediction) {
       streams, streams == 1 ? "" : "s", prediction.tokens_per_second,
       prediction.token_seconds * kMilli, prediction.step_rows, prediction.step_rows == 1 ? "" : "s",
       Percent(prediction.bubble));
+  if (costs.options().prompt_ratio > 0) {
+    absl::StrAppendFormat(&text,
+                          "  decode beside prompts, %.4g tokens of them for each generated: %.2f "
+                          "tokens/s\n",
+                          costs.options().prompt_ratio, prediction.loaded_tokens_per_second);
+  }
   absl::StrAppendFormat(&text, "  decode, alone: %.2f tokens/s, %.1f ms a token\n",
                         1 / prediction.alone_token_seconds,
                         prediction.alone_token_seconds * kMilli);
@@ -123,6 +129,7 @@ Json GroupJson(const ReplicaGroup& group, const Prediction& prediction) {
   }
   json["step_rows"] = prediction.step_rows;
   json["tokens_per_second"] = prediction.tokens_per_second;
+  json["loaded_tokens_per_second"] = prediction.loaded_tokens_per_second;
   json["token_seconds"] = prediction.token_seconds;
   json["alone_token_seconds"] = prediction.alone_token_seconds;
   json["bubble"] = prediction.bubble;

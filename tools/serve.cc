@@ -98,6 +98,11 @@ void AddServe(CLI::App& app, absl::Status& status) {
   command->add_option("--streams", options.streams, "Sequences that generate at once, to plan for")
       ->capture_default_str();
   command
+      ->add_option("--prompt-ratio", options.prompt_ratio,
+                   "Tokens of prompts for each that is generated, to plan for")
+      ->check(CLI::Range(0.0, 1000.0))
+      ->capture_default_str();
+  command
       ->add_option("--kv-tokens", options.kv_tokens,
                    "KV cache over all sequences, in tokens; 0: twice the context")
       ->capture_default_str();

@@ -5,8 +5,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
-#include <limits>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -14,6 +14,8 @@
 #include "base/status_macros.h"
 #include "formats/tensor.h"
 #include "kernels/probe.h"
+#include "model/head_screen.h"
+#include "model/head_search.h"
 #include "model/kv_cache.h"
 #include "model/local_pages.h"
 #include "model/transformer.h"
@@ -54,7 +56,8 @@ ModelConfig MeasuredConfig() {
   return config;
 }
 
-// Every tensor from the same bytes. Kernels take as long for them as for any.
+// Every matrix from the same bytes: kernels take as long for them as for any. The head is of random
+// numbers, because a search for its largest logits takes longer the more of them are near those.
 class EvenTensors final : public TensorSource {
  public:
   explicit EvenTensors(const ModelConfig& config) {
@@ -68,13 +71,20 @@ class EvenTensors final : public TensorSource {
       longest_ = std::max(longest_, *bytes);
     }
     bytes_ = AlignedBuffer<uint8_t>(longest_);
-    // Zeros in I2_S, finite numbers in binary16 and float32.
+    // Zeros in I2_S, finite numbers in float32.
     std::memset(bytes_.data(), 0x55, longest_);
+    halves_ = AlignedBuffer<uint16_t>(longest_ / sizeof(uint16_t));
+    std::mt19937 random(1);
+    // Of either sign, from 2^-5 to 2^-4.
+    for (uint16_t& half : halves_) half = static_cast<uint16_t>((random() & 0x83ff) | 0x2800);
   }
 
   absl::StatusOr<TensorView> Find(absl::string_view name) const override {
     for (const TensorInfo& tensor : tensors_) {
-      if (tensor.name == name) return TensorView{tensor, {bytes_.data(), tensor.bytes}};
+      if (tensor.name != name) continue;
+      const bool is_half = tensor.type == TensorType::kF16;
+      const auto* halves = reinterpret_cast<const uint8_t*>(halves_.data());
+      return TensorView{tensor, {is_half ? halves : bytes_.data(), tensor.bytes}};
     }
     return absl::NotFoundError(name);
   }
@@ -83,6 +93,7 @@ class EvenTensors final : public TensorSource {
   std::vector<TensorInfo> tensors_;
   uint64_t longest_ = 0;
   AlignedBuffer<uint8_t> bytes_;
+  AlignedBuffer<uint16_t> halves_;
 };
 
 // Seconds of the fastest of several runs.
@@ -146,8 +157,15 @@ class MeasuredModel {
     });
   }
 
+  // As for sequences that take the likeliest token.
   double HeadSeconds(uint32_t rows) {
-    const std::vector<float> hidden(size_t{rows} * config().dim, 1.0f);
+    std::vector<float> hidden(size_t{rows} * config().dim);
+    std::mt19937 random(2);
+    for (float& x : hidden) x = static_cast<float>(random()) * 0x1p-31f - 1;
+    if (transformer_->CanFindTop(1)) {
+      const std::vector<TopRequest> requests(rows);
+      return FastestSeconds([&] { transformer_->TopLogits(hidden, requests); });
+    }
     std::vector<float> logits(size_t{rows} * config().vocab);
     return FastestSeconds([&] { transformer_->Logits(hidden, logits.data()); });
   }
@@ -207,9 +225,10 @@ double WeightsOfLayer(const ModelConfig& config) {
 absl::StatusOr<WorkerSpeed> MeasureSpeed(const Kernels& kernels, ThreadPool& pool) {
   constexpr double kGiga = 1e9;
   const ModelConfig config = MeasuredConfig();
-  Kernels full_head = kernels;  // a screen would help with no other head than a trained one
-  full_head.screen_from_rows = std::numeric_limits<size_t>::max();
-  TERN_ASSIGN_OR_RETURN(MeasuredModel model, MeasuredModel::Create(config, full_head, pool));
+  // A head is screened as one of a usual size would be, unless none is.
+  Kernels as_large = kernels;
+  if (as_large.screen_from_rows == kScreenFromRows) as_large.screen_from_rows = 0;
+  TERN_ASSIGN_OR_RETURN(MeasuredModel model, MeasuredModel::Create(config, as_large, pool));
   const double weights = WeightsOfLayer(config) * config.layers;
   WorkerSpeed speed;
   speed.ternary =
@@ -223,7 +242,7 @@ absl::StatusOr<WorkerSpeed> MeasureSpeed(const Kernels& kernels, ThreadPool& poo
       kGiga;
   for (double& seconds : speed.ternary.seconds) seconds *= kGiga / weights;
   speed.dense = MeasureRows([&](uint32_t rows) { return model.HeadSeconds(rows); });
-  const double head_bytes = static_cast<double>(LoadedBytes(config, HeadTensor(config)));
+  const auto head_bytes = static_cast<double>(ScreenBytes(config.vocab, config.dim));
   for (double& seconds : speed.dense.seconds) seconds *= kGiga / head_bytes;
   speed.read_bytes_per_second = MeasureReading(pool);
   return speed;

@@ -42,8 +42,11 @@ std::vector<uint32_t> Sizes(const Plan& plan) {
 }
 
 // REQUIRES that there is a plan.
-std::vector<uint32_t> SizesFor(const ModelConfig& config, const ClusterProfile& cluster) {
-  return Sizes(PlanFor(config, cluster, AllOfThem()).value());
+std::vector<uint32_t> SizesFor(const ModelConfig& config, const ClusterProfile& cluster,
+                               double prompt_ratio = 0) {
+  PlanOptions options = AllOfThem();
+  options.prompt_ratio = prompt_ratio;
+  return Sizes(PlanFor(config, cluster, options).value());
 }
 
 TEST(PlannerTest, OneWorkerRunsEverything) {
@@ -67,8 +70,9 @@ TEST(PlannerTest, LayersGoInProportionToSpeed) {
 }
 
 // The screen of the 128k-row head is 328 MB, as much as 19 of the layers to read: the last worker
-// gets fewer.
+// gets fewer. Rows of prompts need no head: the more of them, the more even is the cut.
 TEST(PlannerTest, TheHeadCountsAsTheLayersItCosts) {
+  EXPECT_THAT(SizesFor(BitNet2B(30), ClusterOf({1, 1}), 4), ElementsAre(21, 9));
   EXPECT_THAT(SizesFor(BitNet2B(30), ClusterOf({1, 1})), ElementsAre(24, 6));
   EXPECT_THAT(SizesFor(BitNet2B(83), ClusterOf({1, 1, 1})), ElementsAre(34, 34, 15));
 }
@@ -189,27 +193,37 @@ double ScoreOf(const CostModel& costs, const std::vector<StagePlan>& stages) {
   const PlanOptions& options = costs.options();
   const auto count = static_cast<double>(stages.size());
   const double rows = std::ceil(options.streams / count);
-  double slowest = 0, sum = 0;
+  const double prompt_rows = std::round(rows * options.prompt_ratio);
+  StepShape loaded = costs.DecodeStep(static_cast<uint64_t>(rows));
+  if (prompt_rows > 0) {
+    costs.AddRows(std::min(options.cached_tokens, costs.config().context - 1) / 2,
+                  static_cast<uint64_t>(prompt_rows), 0, loaded);
+  }
+  double slowest = 0, slowest_decode = 0, sum = 0;
   for (size_t i = 0; i < stages.size(); ++i) {
     const auto [worker, layers] = stages[i];
     if (!costs.Fits(worker, layers)) return std::numeric_limits<double>::infinity();
-    const auto seconds = [&](uint64_t streams) {
-      return costs.Seconds(costs.Price(worker, costs.DecodeStep(streams)), layers);
+    const auto seconds = [&](const StepShape& step) {
+      return costs.Seconds(costs.Price(worker, step), layers);
     };
-    slowest = std::max(slowest, seconds(static_cast<uint64_t>(rows)));
+    slowest = std::max(slowest, seconds(loaded));
+    slowest_decode =
+        std::max(slowest_decode, seconds(costs.DecodeStep(static_cast<uint64_t>(rows))));
     if (i > 0) {
       const LinkSpeed path = costs.Path(stages[i - 1].worker, worker);
       const double row = 4.0 * costs.config().dim / path.bytes_per_second;
-      slowest = std::max(slowest, rows * row);
+      slowest = std::max(slowest, (rows + prompt_rows) * row);
+      slowest_decode = std::max(slowest_decode, rows * row);
       sum += path.latency_seconds + row;
     }
-    sum += seconds(1);
+    sum += seconds(costs.DecodeStep(1));
   }
-  const double seconds_per_token = slowest * count / options.streams;
-  if (options.min_tokens_per_second > 0 && seconds_per_token > 1 / options.min_tokens_per_second) {
+  const double per_stream = count / options.streams;
+  if (options.min_tokens_per_second > 0 &&
+      slowest_decode * per_stream > 1 / options.min_tokens_per_second) {
     return std::numeric_limits<double>::infinity();
   }
-  return options.objective == Objective::kThroughput ? seconds_per_token : sum;
+  return options.objective == Objective::kThroughput ? slowest * per_stream : sum;
 }
 
 // The least score of all ways to go on from `stages`, which cover [0, begin).
@@ -243,6 +257,7 @@ Instance RandomInstance(std::mt19937& rng, uint32_t most_layers, size_t most_wor
   instance.cluster = RandomCluster(rng, instance.config, 1 + rng() % most_workers);
   instance.options.streams = 1 + rng() % 20;
   instance.options.cached_tokens = rng() % 300;
+  instance.options.prompt_ratio = static_cast<double>(rng() % 3) * 1.5;
   return instance;
 }
 
