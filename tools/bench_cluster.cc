@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // `tern bench cluster`: what distribution costs on this machine.
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -41,7 +42,9 @@ absl::Status Bench(const Flags& flags) {
   cpus.resize(flags.workers);
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, ModelFile::Open(flags.model));
   const ClusterBenchOptions& options = flags.options;
-  const uint64_t most = std::max<uint64_t>(options.prompt, options.long_prompt) + 1;
+  const uint64_t most =
+      std::max<uint64_t>({options.prompt, options.long_prompt, MostStreamTokens(options.tokens)}) +
+      1;
   if (most > file->config().context) {
     return absl::InvalidArgumentError(
         absl::StrCat("prompt: found ", most - 1, " tokens, want at most ",
@@ -52,8 +55,9 @@ absl::Status Bench(const Flags& flags) {
   deployment.model = flags.model;
   deployment.cpus = cpus;
   deployment.streams = options.streams;
-  deployment.scratch = scratch.path();
-  deployment.kv_tokens = 2 * most + options.many_streams * (options.tokens + 64);
+  deployment.scratch = scratch->path();
+  deployment.kv_tokens = 2 * most + uint64_t{std::max(options.streams, options.many_streams)} *
+                                        (MostStreamTokens(options.tokens) + kKvPageTokens);
 
   std::vector<NamedDeployment> deployments(4);
   const std::string each = absl::StrCat(cpus.size(), " workers, 1 thread each, ");

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <numeric>
 #include <random>
 #include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -23,16 +25,66 @@ constexpr uint32_t kShortPrompt = 16;
 struct Round {
   double decode = 0;   // tokens/s
   double prefill = 0;  // tokens/s
-  double token = 0;    // seconds
-  double quiet = 0;    // seconds
-  double disturbed = 0;
+  double token = 0;    // seconds, the mean
+  double links = 0;    // seconds of that in which no stage computed
 };
 
-std::vector<double> Gaps(const std::vector<double>& times) {
-  std::vector<double> gaps;
+// A long prompt beside short requests.
+struct Disturbance {
+  double quiet = 0, disturbed = 0;  // seconds between tokens, 99th percentile
+  double prompt = 0;                // seconds
+};
+
+void AppendGaps(const std::vector<double>& times, std::vector<double>& gaps) {
   for (size_t i = 1; i < times.size(); ++i) gaps.push_back(times[i] - times[i - 1]);
-  return gaps;
 }
+
+// Counts the tokens of several streams from when all of them generate until each has had its part.
+class Window {
+ public:
+  Window(uint32_t streams, uint32_t tokens) : tokens_(tokens), counts_(streams) {}
+
+  // A stream has a token. Whether more are wanted.
+  bool OnToken(size_t stream) ABSL_LOCKS_EXCLUDED(mu_) {
+    const double now = clock_.Seconds();
+    MutexLock lock(mu_);
+    if (closed_) return false;
+    if (begun_ < counts_.size()) {
+      begun_ += counts_[stream]++ == 0;
+      if (begun_ == counts_.size()) {
+        begin_ = now;
+        std::fill(counts_.begin(), counts_.end(), 0);
+      }
+      return true;
+    }
+    end_ = now;
+    full_ += ++counts_[stream] == tokens_;
+    closed_ = full_ == counts_.size();
+    return !closed_;
+  }
+  // A stream has ended.
+  void OnEnd() ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    closed_ = true;
+  }
+  // Tokens a second; 0 if they never ran all at once.
+  double Rate() const ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    if (begun_ < counts_.size() || end_ <= begin_) return 0;
+    return std::accumulate(counts_.begin(), counts_.end(), 0.0) / (end_ - begin_);
+  }
+
+ private:
+  const Stopwatch clock_;
+  const uint32_t tokens_;
+  mutable Mutex mu_;
+  std::vector<uint32_t> counts_ ABSL_GUARDED_BY(mu_);  // [streams], since begin_ once all run
+  size_t begun_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t full_ ABSL_GUARDED_BY(mu_) = 0;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  double begin_ ABSL_GUARDED_BY(mu_) = 0;
+  double end_ ABSL_GUARDED_BY(mu_) = 0;
+};
 
 // The value of each round.
 template <typename Number>
@@ -56,14 +108,15 @@ class ClusterBench {
 
   absl::StatusOr<Round> RunRound(Deployment& deployment);
   // Tokens a second of many streams.
-  absl::StatusOr<double> DecodeRate(Deployment& deployment, uint32_t streams, uint32_t tokens);
+  absl::StatusOr<double> DecodeRate(Deployment& deployment, uint32_t streams);
+  absl::StatusOr<Disturbance> Disturb(Deployment& deployment);
 
  private:
   std::vector<TokenId> RandomPrompt(uint32_t tokens);
   absl::StatusOr<Arrivals> RunStreams(Deployment& deployment, uint32_t streams, uint32_t prompt,
                                       uint32_t tokens);
   absl::StatusOr<double> Prefill(Deployment& deployment, uint32_t prompt);
-  absl::Status Disturb(Deployment& deployment, Round& round);
+  absl::Status RunAlone(Deployment& deployment, Round& round);
 
   const ModelConfig& config_;
   const ClusterBenchOptions& options_;
@@ -87,22 +140,23 @@ absl::StatusOr<Arrivals> ClusterBench::RunStreams(Deployment& deployment, uint32
   return tern::RunStreams(deployment, prompts, tokens);
 }
 
-// Counted while all streams generate: from the last one's first token to the first one's last.
-absl::StatusOr<double> ClusterBench::DecodeRate(Deployment& deployment, uint32_t streams,
-                                                uint32_t tokens) {
-  TERN_ASSIGN_OR_RETURN(const Arrivals arrivals,
-                        RunStreams(deployment, streams, kShortPrompt, tokens));
-  double begin = 0, end = arrivals[0].back();
-  for (const std::vector<double>& times : arrivals) {
-    begin = std::max(begin, times.front());
-    end = std::min(end, times.back());
+absl::StatusOr<double> ClusterBench::DecodeRate(Deployment& deployment, uint32_t streams) {
+  Window window(streams, options_.tokens);
+  const uint32_t most = MostStreamTokens(options_.tokens) - kShortPrompt;
+  std::vector<absl::Status> ends(streams);
+  std::vector<std::thread> threads;
+  for (uint32_t i = 0; i < streams; ++i) {
+    threads.emplace_back([&, i, text = RandomPrompt(kShortPrompt)] {
+      ends[i] = deployment.Generate(text, most, [&] { return window.OnToken(i); });
+      window.OnEnd();
+    });
   }
-  double count = 0;
-  for (const std::vector<double>& times : arrivals) {
-    count += static_cast<double>(std::count_if(
-        times.begin(), times.end(), [&](double time) { return time > begin && time <= end; }));
-  }
-  return end > begin ? count / (end - begin) : 0;
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& end : ends) TERN_RETURN_IF_ERROR(end);
+  const double rate = window.Rate();
+  if (rate > 0) return rate;
+  return absl::InternalError(absl::StrCat("streams: found no time in which all ", streams,
+                                          " generated; give more --tokens"));
 }
 
 absl::StatusOr<double> ClusterBench::Prefill(Deployment& deployment, uint32_t prompt) {
@@ -110,17 +164,34 @@ absl::StatusOr<double> ClusterBench::Prefill(Deployment& deployment, uint32_t pr
   return prompt / arrivals[0].front();
 }
 
+// From the first token to the last.
+absl::Status ClusterBench::RunAlone(Deployment& deployment, Round& round) {
+  std::vector<double> times, computed;
+  const Stopwatch clock;
+  TERN_RETURN_IF_ERROR(deployment.Generate(RandomPrompt(kShortPrompt), options_.tokens, [&] {
+    times.push_back(clock.Seconds());
+    computed.push_back(deployment.ComputeSeconds().value_or(0));
+    return true;
+  }));
+  const auto steps = static_cast<double>(times.size() - 1);
+  round.token = (times.back() - times.front()) / steps;
+  round.links = round.token - (computed.back() - computed.front()) / steps;
+  return absl::OkStatus();
+}
+
 // The gaps of short requests, before a long prompt comes and while it is computed.
-absl::Status ClusterBench::Disturb(Deployment& deployment, Round& round) {
+absl::StatusOr<Disturbance> ClusterBench::Disturb(Deployment& deployment) {
   constexpr uint32_t kShort = 2, kQuietTokens = 48;
   TERN_ASSIGN_OR_RETURN(const Arrivals quiet,
                         RunStreams(deployment, kShort, kShortPrompt, kQuietTokens));
+  Disturbance disturbance;
   const Stopwatch clock;
-  double begin = 0, end = 0;
   absl::Status status;
   std::thread prefill([&, prompt = RandomPrompt(options_.long_prompt)] {
-    begin = clock.Seconds();
-    status = deployment.Generate(prompt, 1, [&] { end = clock.Seconds(); });
+    status = deployment.Generate(prompt, 1, [&] {
+      disturbance.prompt = clock.Seconds();
+      return true;
+    });
   });
   // Short requests, one after the other, until it is done.
   std::vector<double> gaps;
@@ -132,10 +203,12 @@ absl::Status ClusterBench::Disturb(Deployment& deployment, Round& round) {
     threads.emplace_back([&, i] {
       while (ends[i].ok() && !done) {
         std::vector<double> times;
-        ends[i] = deployment.Generate(RandomPrompt(kShortPrompt), kQuietTokens,
-                                      [&] { times.push_back(clock.Seconds()); });
+        ends[i] = deployment.Generate(RandomPrompt(kShortPrompt), kQuietTokens, [&] {
+          times.push_back(clock.Seconds());
+          return !done;
+        });
         MutexLock lock(mu);
-        for (const double gap : Gaps(times)) gaps.push_back(gap);
+        AppendGaps(times, gaps);
       }
     });
   }
@@ -145,77 +218,87 @@ absl::Status ClusterBench::Disturb(Deployment& deployment, Round& round) {
   TERN_RETURN_IF_ERROR(status);
   for (const absl::Status& stream : ends) TERN_RETURN_IF_ERROR(stream);
   std::vector<double> quiet_gaps;
-  for (const std::vector<double>& times : quiet) {
-    for (const double gap : Gaps(times)) quiet_gaps.push_back(gap);
-  }
-  round.quiet = Percentile(quiet_gaps, 99);
-  round.disturbed = Percentile(gaps, 99);
-  return absl::OkStatus();
+  for (const std::vector<double>& times : quiet) AppendGaps(times, quiet_gaps);
+  if (gaps.empty()) return absl::InternalError("the long prompt was done before a short request");
+  disturbance.quiet = Percentile(quiet_gaps, 99);
+  disturbance.disturbed = Percentile(gaps, 99);
+  return disturbance;
 }
 
 absl::StatusOr<Round> ClusterBench::RunRound(Deployment& deployment) {
   Round round;
-  TERN_ASSIGN_OR_RETURN(round.decode, DecodeRate(deployment, options_.streams, options_.tokens));
+  TERN_ASSIGN_OR_RETURN(round.decode, DecodeRate(deployment, options_.streams));
   TERN_ASSIGN_OR_RETURN(round.prefill, Prefill(deployment, options_.prompt));
-  TERN_ASSIGN_OR_RETURN(const Arrivals alone,
-                        RunStreams(deployment, 1, kShortPrompt, options_.tokens));
-  round.token = Percentile(Gaps(alone[0]), 50);
-  if (options_.long_prompt > 0) TERN_RETURN_IF_ERROR(Disturb(deployment, round));
+  TERN_RETURN_IF_ERROR(RunAlone(deployment, round));
   return round;
 }
 
 ClusterResult Summarize(const NamedDeployment& named, const std::vector<Round>& rounds,
-                        const std::vector<Round>& whole, const std::vector<Round>& staged) {
+                        const std::vector<Round>& first, const Disturbance& disturbance) {
   const auto decode = [](const Round& round) { return round.decode; };
   const auto prefill = [](const Round& round) { return round.prefill; };
   ClusterResult result;
   result.name = named.name;
   result.decode_tokens_per_s = Over(rounds, decode);
-  result.decode_ratio = RatioOver(rounds, whole, decode);
+  result.decode_ratio = RatioOver(rounds, first, decode);
   result.prefill_tokens_per_s = Over(rounds, prefill);
-  result.prefill_ratio = RatioOver(rounds, whole, prefill);
+  result.prefill_ratio = RatioOver(rounds, first, prefill);
   result.token_ms = Over(rounds, [](const Round& round) { return round.token * 1e3; });
   if (named.links > 0) {
-    std::vector<double> added;
-    for (size_t i = 0; i < rounds.size(); ++i) {
-      added.push_back((rounds[i].token - staged[i].token) * 1e6 / named.links);
-    }
-    result.link_us = SpreadOf(added);
+    result.link_us =
+        Over(rounds, [&](const Round& round) { return round.links * 1e6 / named.links; });
   }
-  result.quiet_p99_ms = Over(rounds, [](const Round& round) { return round.quiet * 1e3; });
-  result.disturbed_p99_ms = Over(rounds, [](const Round& round) { return round.disturbed * 1e3; });
-  result.disturbed_ratio = Over(rounds, [](const Round& round) {
-    return round.quiet > 0 ? round.disturbed / round.quiet : 0;
-  });
+  result.quiet_p99_ms = disturbance.quiet * 1e3;
+  result.disturbed_p99_ms = disturbance.disturbed * 1e3;
+  result.long_prompt_seconds = disturbance.prompt;
   return result;
 }
 
+void AddExpected(const Prediction& expected, ClusterResult& result) {
+  result.expected_decode_tokens_per_s = expected.tokens_per_second;
+  result.expected_prefill_tokens_per_s = expected.prefill_tokens_per_second;
+  result.decode_of_expected = result.decode_tokens_per_s.median / expected.tokens_per_second;
+  result.prefill_of_expected =
+      result.prefill_tokens_per_s.median / expected.prefill_tokens_per_second;
+}
+
 }  // namespace
+
+uint32_t MostStreamTokens(uint32_t tokens) { return kShortPrompt + 4 * tokens + 64; }
 
 absl::StatusOr<ClusterReport> BenchCluster(const std::vector<NamedDeployment>& deployments,
                                            const ModelConfig& config,
                                            const ClusterBenchOptions& options,
                                            const std::function<void(double)>& progress) {
-  TERN_CHECK(deployments.size() >= 2);
+  TERN_CHECK(!deployments.empty());
   ClusterBench bench(config, options);
   std::vector<std::vector<Round>> rounds(deployments.size());
-  const double turns = static_cast<double>(options.repeat * deployments.size());
+  std::vector<Disturbance> disturbances(deployments.size());
+  const bool disturbs = options.long_prompt > 0;
+  const double turns = static_cast<double>((options.repeat + disturbs) * deployments.size());
   double done = 0;
   for (uint32_t round = 0; round < options.repeat; ++round) {
     for (size_t i = 0; i < deployments.size(); ++i) {
       TERN_ASSIGN_OR_RETURN(const Round numbers, bench.RunRound(*deployments[i].deployment));
       rounds[i].push_back(numbers);
       progress(++done / turns);
+      if (round > 0 || !disturbs) continue;
+      TERN_ASSIGN_OR_RETURN(disturbances[i], bench.Disturb(*deployments[i].deployment));
+      progress(++done / turns);
     }
   }
   ClusterReport report;
   for (size_t i = 0; i < deployments.size(); ++i) {
-    report.results.push_back(Summarize(deployments[i], rounds[i], rounds[0], rounds[1]));
+    ClusterResult& result = report.results.emplace_back(
+        Summarize(deployments[i], rounds[i], rounds[0], disturbances[i]));
+    TERN_ASSIGN_OR_RETURN(
+        const std::optional<Prediction> expected,
+        deployments[i].deployment->Predict(kShortPrompt + options.tokens / 2, options.prompt));
+    if (expected.has_value()) AddExpected(*expected, result);
   }
   Deployment& first = *deployments[0].deployment;
   const std::optional<Engine::Stats> before = first.stats();
-  TERN_ASSIGN_OR_RETURN(report.many_tokens_per_s,
-                        bench.DecodeRate(first, options.many_streams, options.tokens));
+  TERN_ASSIGN_OR_RETURN(report.many_tokens_per_s, bench.DecodeRate(first, options.many_streams));
   const std::optional<Engine::Stats> after = first.stats();
   if (before.has_value() && after.has_value()) {
     report.engine_share =

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "bench/tables.h"
 #include "tools/bench_format.h"
@@ -12,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string Ratio(const Spread& spread) { return absl::StrFormat("%.1f %%", spread.median * 100); }
+std::string Percent(double share) { return absl::StrFormat("%.1f %%", share * 100); }
 
 Json ToJson(const ClusterResult& result) {
   return {{"name", result.name},
@@ -22,9 +23,13 @@ Json ToJson(const ClusterResult& result) {
           {"prefill_ratio", SpreadJson(result.prefill_ratio)},
           {"token_ms", SpreadJson(result.token_ms)},
           {"link_us", SpreadJson(result.link_us)},
-          {"quiet_p99_ms", SpreadJson(result.quiet_p99_ms)},
-          {"disturbed_p99_ms", SpreadJson(result.disturbed_p99_ms)},
-          {"disturbed_ratio", SpreadJson(result.disturbed_ratio)}};
+          {"expected_decode_tokens_per_s", result.expected_decode_tokens_per_s},
+          {"expected_prefill_tokens_per_s", result.expected_prefill_tokens_per_s},
+          {"decode_of_expected", result.decode_of_expected},
+          {"prefill_of_expected", result.prefill_of_expected},
+          {"quiet_p99_ms", result.quiet_p99_ms},
+          {"disturbed_p99_ms", result.disturbed_p99_ms},
+          {"long_prompt_seconds", result.long_prompt_seconds}};
 }
 
 }  // namespace
@@ -33,29 +38,40 @@ std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions
   std::vector<std::vector<std::string>> speed = {{"deployment", "decode tokens/s", "of first",
                                                   "prefill tokens/s", "of first", "ms/token",
                                                   "us/link"}};
+  std::vector<std::vector<std::string>> expected = {
+      {"as the planner expects", "decode tokens/s", "measured", "prefill tokens/s", "measured"}};
   std::vector<std::vector<std::string>> pace = {
-      {"short requests", "p99 ms", "p99 ms beside a long prompt", "times"}};
+      {"short requests", "p99 ms", "p99 ms beside the prompt", "times", "prompt seconds"}};
   for (const ClusterResult& result : report.results) {
+    const bool has_links = result.link_us.max != 0;
     speed.push_back({result.name, SpreadText(result.decode_tokens_per_s, 1),
-                     Ratio(result.decode_ratio), SpreadText(result.prefill_tokens_per_s, 1),
-                     Ratio(result.prefill_ratio), SpreadText(result.token_ms, 2),
-                     SpreadText(result.link_us, 0)});
-    pace.push_back({result.name, SpreadText(result.quiet_p99_ms, 1),
-                    SpreadText(result.disturbed_p99_ms, 1),
-                    absl::StrFormat("%.2f", result.disturbed_ratio.median)});
+                     Percent(result.decode_ratio.median),
+                     SpreadText(result.prefill_tokens_per_s, 1),
+                     Percent(result.prefill_ratio.median), SpreadText(result.token_ms, 2),
+                     has_links ? SpreadText(result.link_us, 0) : ""});
+    if (result.expected_decode_tokens_per_s > 0) {
+      expected.push_back({result.name, absl::StrFormat("%.1f", result.expected_decode_tokens_per_s),
+                          Percent(result.decode_of_expected),
+                          absl::StrFormat("%.1f", result.expected_prefill_tokens_per_s),
+                          Percent(result.prefill_of_expected)});
+    }
+    if (options.long_prompt == 0) continue;
+    pace.push_back({result.name, absl::StrFormat("%.1f", result.quiet_p99_ms),
+                    absl::StrFormat("%.1f", result.disturbed_p99_ms),
+                    absl::StrFormat("%.2f", result.disturbed_p99_ms / result.quiet_p99_ms),
+                    absl::StrFormat("%.1f", result.long_prompt_seconds)});
   }
   std::string text = absl::StrFormat(
       "%d streams of %d tokens; a prompt of %d tokens; one stream alone. %d rounds in turns.\n",
       options.streams, options.tokens, options.prompt, options.repeat);
-  text += FormatTable(speed);
+  absl::StrAppend(&text, FormatTable(speed), "\n", FormatTable(expected));
   if (options.long_prompt > 0) {
-    text += absl::StrFormat("\nTwo short requests, while a prompt of %d tokens is computed:\n",
-                            options.long_prompt);
-    text += FormatTable(pace);
+    absl::StrAppend(&text, "\nTwo short requests, while a prompt of ", options.long_prompt,
+                    " tokens is computed:\n", FormatTable(pace));
   }
-  text +=
-      absl::StrFormat("\n%d streams, first deployment: %.1f tokens/s, engine %.2f %% of a step\n",
-                      options.many_streams, report.many_tokens_per_s, report.engine_share * 100);
+  absl::StrAppendFormat(&text,
+                        "\n%d streams, first deployment: %.1f tokens/s, engine %.2f %% of a step\n",
+                        options.many_streams, report.many_tokens_per_s, report.engine_share * 100);
   return text;
 }
 

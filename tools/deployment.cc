@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tools/deployment.h"
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -9,8 +10,12 @@
 #include "base/status_macros.h"
 #include "cluster/grpc_util.h"
 #include "coordinator/coordinator.h"
+#include "model/model_file.h"
+#include "partition/cost_model.h"
 #include "proto/inference.grpc.pb.h"
 #include "tools/client.h"
+#include "tools/cluster_profile.h"
+#include "tools/cluster_status.h"
 #include "tools/local_cluster.h"
 #include "worker/daemon.h"
 
@@ -20,23 +25,31 @@ namespace {
 // Tells the caller of Generate about a request of an engine.
 class Waiter final : public GenerationListener {
  public:
-  explicit Waiter(const std::function<void()>& on_token) : on_token_(on_token) {}
+  explicit Waiter(const std::function<bool()>& on_token) : on_token_(on_token) {}
 
-  void OnToken(const GeneratedToken&) override { on_token_(); }
+  void OnToken(const GeneratedToken&) override {
+    if (enough_ || on_token_()) return;
+    enough_ = true;
+    has_enough_.Notify();
+  }
   void OnFinish(FinishReason, const std::string&, const absl::Status& status,
                 const GenerationStats&) override {
-    status_ = status;
+    if (!enough_) has_enough_.Notify();
+    status_ = enough_ ? absl::OkStatus() : status;
     done_.Notify();
   }
+
+  void WaitForEnough() { has_enough_.WaitForNotification(); }
   absl::Status Wait() {
     done_.WaitForNotification();
     return status_;
   }
 
  private:
-  const std::function<void()>& on_token_;
+  const std::function<bool()>& on_token_;
+  bool enough_ = false;  // only the engine's thread looks at it
   absl::Status status_;
-  absl::Notification done_;
+  absl::Notification has_enough_, done_;
 };
 
 class LocalDeployment final : public Deployment {
@@ -44,13 +57,15 @@ class LocalDeployment final : public Deployment {
   explicit LocalDeployment(std::unique_ptr<LocalCluster> cluster) : cluster_(std::move(cluster)) {}
 
   absl::Status Generate(const std::vector<TokenId>& prompt, uint32_t tokens,
-                        const std::function<void()>& on_token) override {
+                        const std::function<bool()>& on_token) override {
     GenerationRequest request;
     request.prompt = prompt;
     request.max_tokens = tokens;
     request.sampling.temperature = 0;
     const auto waiter = std::make_shared<Waiter>(on_token);
-    cluster_->engine().Submit(std::move(request), waiter);
+    const RequestId id = cluster_->engine().Submit(std::move(request), waiter);
+    waiter->WaitForEnough();
+    cluster_->engine().Cancel(id);  // nothing, if it has ended
     return waiter->Wait();
   }
 
@@ -74,6 +89,8 @@ class RunningWorker {
     thread_.join();
   }
 
+  double compute_seconds() const { return daemon_->counts().step_times.snapshot().sum; }
+
  private:
   const std::unique_ptr<WorkerDaemon> daemon_;
   std::thread thread_;
@@ -82,13 +99,16 @@ class RunningWorker {
 class WorkerDeployment final : public Deployment {
  public:
   WorkerDeployment(std::unique_ptr<Coordinator> coordinator,
-                   std::vector<std::unique_ptr<RunningWorker>> workers)
+                   std::vector<std::unique_ptr<RunningWorker>> workers, const ModelConfig& config,
+                   const CoordinatorOptions& options)
       : coordinator_(std::move(coordinator)),
         workers_(std::move(workers)),
+        config_(config),
+        options_(options),
         stub_(v1::Inference::NewStub(ConnectTo(coordinator_->address()))) {}
 
   absl::Status Generate(const std::vector<TokenId>& prompt, uint32_t tokens,
-                        const std::function<void()>& on_token) override {
+                        const std::function<bool()>& on_token) override {
     v1::GenerateRequest request;
     for (const TokenId token : prompt) {
       request.mutable_tokens()->add_ids(static_cast<uint32_t>(token));
@@ -99,17 +119,48 @@ class WorkerDeployment final : public Deployment {
     grpc::ClientContext context;
     const auto reader = stub_->Generate(&context, request);
     v1::GenerateResponse response;
-    while (reader->Read(&response)) {
-      if (response.has_token()) on_token();
-    }
-    return FromGrpc(reader->Finish());
+    bool enough = false;
+    while (!enough && reader->Read(&response)) enough = response.has_token() && !on_token();
+    if (enough) context.TryCancel();
+    const absl::Status status = FromGrpc(reader->Finish());
+    return enough ? absl::OkStatus() : status;
   }
 
-  std::optional<Engine::Stats> stats() const override { return std::nullopt; }
+  std::optional<double> ComputeSeconds() const override {
+    double seconds = 0;
+    for (const auto& worker : workers_) seconds += worker->compute_seconds();
+    return seconds;
+  }
+
+  absl::StatusOr<std::optional<Prediction>> Predict(uint32_t cached_tokens,
+                                                    uint32_t prompt) const override {
+    const std::string address = coordinator_->address();
+    TERN_ASSIGN_OR_RETURN(ClusterProfile cluster, ReadClusterProfile(address));
+    TERN_ASSIGN_OR_RETURN(StatusReader reader, StatusReader::Create(address));
+    TERN_ASSIGN_OR_RETURN(const v1::GetStatusResponse status, reader.Read());
+    Plan plan;
+    for (const v1::StageStatus& stage : status.stages()) {
+      const auto worker =
+          std::find_if(cluster.workers.begin(), cluster.workers.end(),
+                       [&](const WorkerProfile& known) { return known.name == stage.worker(); });
+      if (worker == cluster.workers.end()) continue;
+      plan.stages.push_back({static_cast<size_t>(worker - cluster.workers.begin()),
+                             {stage.first_layer(), stage.end_layer()}});
+    }
+    if (plan.stages.empty()) return absl::UnavailableError(address + ": found no pipeline");
+    PlanOptions options;
+    options.streams = options_.streams;
+    options.cached_tokens = cached_tokens;
+    TERN_ASSIGN_OR_RETURN(const CostModel costs,
+                          CostModel::Create(config_, std::move(cluster), options));
+    return tern::Predict(costs, plan, prompt, options_.prefill_chunk);
+  }
 
  private:
   const std::unique_ptr<Coordinator> coordinator_;
   const std::vector<std::unique_ptr<RunningWorker>> workers_;
+  const ModelConfig config_;
+  const CoordinatorOptions options_;
   const std::unique_ptr<v1::Inference::Stub> stub_;
 };
 
@@ -136,6 +187,7 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
   serve.workers = static_cast<uint32_t>(options.cpus.size());
   serve.streams = options.streams;
   serve.kv_tokens = options.kv_tokens;
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, ModelFile::Open(options.model));
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<Coordinator> coordinator, Coordinator::Create(serve));
   const std::string address = coordinator->address();
   std::vector<std::unique_ptr<RunningWorker>> workers;
@@ -151,7 +203,8 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
     TERN_ASSIGN_OR_RETURN(workers.emplace_back(), RunningWorker::Start(worker));
   }
   TERN_RETURN_IF_ERROR(Client(address).WaitUntilServing(absl::Minutes(1)));
-  return std::make_unique<WorkerDeployment>(std::move(coordinator), std::move(workers));
+  return std::make_unique<WorkerDeployment>(std::move(coordinator), std::move(workers),
+                                            file->config(), serve);
 }
 
 }  // namespace tern

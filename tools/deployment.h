@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/engine.h"
+#include "partition/prediction.h"
 #include "text/tokenizer.h"
 
 namespace tern {
@@ -31,13 +32,23 @@ class Deployment {
  public:
   virtual ~Deployment() = default;
 
-  // Continues `prompt` greedily by just so many tokens, past any end of text; returns when it is
-  // done. `on_token` is called after each, from one thread.
+  // Continues `prompt` greedily by so many tokens, past any end of text; returns when it is done.
+  // `on_token` is called after each, from one thread; when it is false, the request ends there.
   virtual absl::Status Generate(const std::vector<TokenId>& prompt, uint32_t tokens,
-                                const std::function<void()>& on_token) = 0;
+                                const std::function<bool()>& on_token) = 0;
 
   // Of its engine; nothing if that is out of reach.
-  virtual std::optional<Engine::Stats> stats() const = 0;
+  virtual std::optional<Engine::Stats> stats() const { return std::nullopt; }
+
+  // That its stages have computed so far; nothing if that is out of reach.
+  virtual std::optional<double> ComputeSeconds() const { return std::nullopt; }
+
+  // What the planner expects while the sequences that it plans for generate with `cached_tokens`
+  // each, and of a prompt that is alone. Nothing if nobody planned. UNAVAILABLE if nothing serves.
+  virtual absl::StatusOr<std::optional<Prediction>> Predict(uint32_t /*cached_tokens*/,
+                                                            uint32_t /*prompt*/) const {
+    return std::nullopt;
+  }
 };
 
 // How workers find their neighbours.

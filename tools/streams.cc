@@ -17,8 +17,10 @@ absl::StatusOr<Arrivals> RunStreams(Deployment& deployment,
   std::vector<std::thread> threads;
   for (size_t i = 0; i < prompts.size(); ++i) {
     threads.emplace_back([&, i] {
-      ends[i] =
-          deployment.Generate(prompts[i], tokens, [&] { arrivals[i].push_back(clock.Seconds()); });
+      ends[i] = deployment.Generate(prompts[i], tokens, [&] {
+        arrivals[i].push_back(clock.Seconds());
+        return true;
+      });
     });
   }
   for (std::thread& thread : threads) thread.join();

@@ -356,6 +356,8 @@ WorkerDaemon::~WorkerDaemon() = default;
 absl::Status WorkerDaemon::Run() { return impl_->Run(); }
 void WorkerDaemon::Stop() { impl_->Stop(); }
 
+const WorkerCounts& WorkerDaemon::counts() const { return impl_->counts; }
+
 uint16_t WorkerDaemon::metrics_port() const {
   return impl_->metrics == nullptr ? 0 : impl_->metrics->port();
 }

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "partition/worker_profile.h"
+#include "worker/worker_counts.h"
 
 namespace tern {
 
@@ -64,6 +65,8 @@ class WorkerDaemon {
 
   // Where Prometheus may read; 0: nowhere.
   uint16_t metrics_port() const;
+
+  const WorkerCounts& counts() const;
 
  private:
   class Impl;

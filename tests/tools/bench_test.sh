@@ -47,4 +47,12 @@ expect "$scratch/e.txt" "probe_portable" "gemm_t2r16_portable" "yes"
 expect "$scratch/f.txt" "tg4, 2 threads, batch 1, depth 40" "1.000"
 "$tern" bench --compare "$scratch/a.json" "$scratch/b.json" >"$scratch/g.txt"
 expect "$scratch/g.txt" "note: different models"
+
+"$tern" bench cluster "$model" --repeat 1 --streams 2 --tokens 4 --prompt 32 --long-prompt 64 \
+  --many-streams 4 --json "$scratch/h.json" >"$scratch/h.txt" 2>"$scratch/h.log" || {
+  cat "$scratch/h.log"
+  exit 1
+}
+expect "$scratch/h.txt" "unix sockets" "TCP" "as the planner expects" "engine"
+expect "$scratch/h.json" '"decode_of_expected"' '"link_us"' '"long_prompt_seconds"'
 echo "all there"
