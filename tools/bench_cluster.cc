@@ -55,7 +55,7 @@ absl::Status Bench(const Flags& flags) {
   deployment.model = flags.model;
   deployment.cpus = cpus;
   deployment.streams = options.streams;
-  deployment.scratch = scratch->path();
+  deployment.scratch = scratch.path();
   deployment.kv_tokens = 2 * most + uint64_t{std::max(options.streams, options.many_streams)} *
                                         (MostStreamTokens(options.tokens) + kKvPageTokens);
 

@@ -90,7 +90,7 @@ generates() {
 }
 
 generates "four hosts"
-on 2 "$tern" plan "$model" --cluster "$coordinator" --context 256 >"$scratch/plan.log" 2>&1 ||
+on 2 "$tern" plan "$model" --cluster "$coordinator" --context 256 --use-all >"$scratch/plan.log" 2>&1 ||
   fail "plan"
 for ((i = 1; i <= hosts; i++)); do
   grep -q "host-$i" "$scratch/plan.log" || fail "plan: host-$i is missing"
