@@ -182,44 +182,62 @@ absl::Status ClusterBench::RunAlone(Deployment& deployment, Round& round) {
 // The gaps of short requests, before a long prompt comes and while it is computed.
 absl::StatusOr<Disturbance> ClusterBench::Disturb(Deployment& deployment) {
   constexpr uint32_t kShort = 2, kQuietTokens = 48;
+  constexpr double kPause = -1;  // stands between the times of two requests
   TERN_ASSIGN_OR_RETURN(const Arrivals quiet,
                         RunStreams(deployment, kShort, kShortPrompt, kQuietTokens));
-  Disturbance disturbance;
+  // Short requests, one after the other, until the prompt that comes beside them is done.
   const Stopwatch clock;
-  absl::Status status;
-  std::thread prefill([&, prompt = RandomPrompt(options_.long_prompt)] {
-    status = deployment.Generate(prompt, 1, [&] {
-      disturbance.prompt = clock.Seconds();
-      return true;
-    });
-  });
-  // Short requests, one after the other, until it is done.
-  std::vector<double> gaps;
-  std::vector<std::thread> threads;
   Mutex mu;
+  CondVar changed;
+  uint32_t running = 0;
+  std::vector<std::vector<double>> times(kShort);
   std::vector<absl::Status> ends(kShort);
   std::atomic<bool> done{false};
+  std::vector<std::thread> threads;
   for (uint32_t i = 0; i < kShort; ++i) {
     threads.emplace_back([&, i] {
       while (ends[i].ok() && !done) {
-        std::vector<double> times;
+        bool has_begun = false;
+        times[i].push_back(kPause);
         ends[i] = deployment.Generate(RandomPrompt(kShortPrompt), kQuietTokens, [&] {
-          times.push_back(clock.Seconds());
+          times[i].push_back(clock.Seconds());
+          if (!std::exchange(has_begun, true)) {
+            MutexLock lock(mu);
+            ++running;
+            changed.NotifyAll();
+          }
           return !done;
         });
-        MutexLock lock(mu);
-        AppendGaps(times, gaps);
       }
+      MutexLock lock(mu);
+      running += kShort;  // lest anybody wait for one that failed
+      changed.NotifyAll();
     });
   }
-  prefill.join();
+  {
+    MutexLock lock(mu);
+    while (running < kShort) changed.Wait(mu);
+  }
+  Disturbance disturbance;
+  const double begin = clock.Seconds();
+  const absl::Status status = deployment.Generate(RandomPrompt(options_.long_prompt), 1, [&] {
+    disturbance.prompt = clock.Seconds() - begin;
+    return true;
+  });
   done = true;
   for (std::thread& thread : threads) thread.join();
   TERN_RETURN_IF_ERROR(status);
   for (const absl::Status& stream : ends) TERN_RETURN_IF_ERROR(stream);
+  std::vector<double> gaps;
+  for (const std::vector<double>& stream : times) {
+    for (size_t token = 1; token < stream.size(); ++token) {
+      const double before = stream[token - 1];
+      if (before >= 0 && stream[token] > begin) gaps.push_back(stream[token] - before);
+    }
+  }
   std::vector<double> quiet_gaps;
-  for (const std::vector<double>& times : quiet) AppendGaps(times, quiet_gaps);
-  if (gaps.empty()) return absl::InternalError("the long prompt was done before a short request");
+  for (const std::vector<double>& stream : quiet) AppendGaps(stream, quiet_gaps);
+  if (gaps.empty()) return absl::InternalError("the long prompt was done before any token came");
   disturbance.quiet = Percentile(quiet_gaps, 99);
   disturbance.disturbed = Percentile(gaps, 99);
   return disturbance;
