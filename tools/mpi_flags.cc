@@ -39,6 +39,8 @@ void AddMachineFlags(CLI::App& app, MpiFlags& flags) {
   app.add_option("--memory", flags.memory_bytes,
                  "For weights and KV cache of a rank, e.g. 8GB; default: its share of the machine")
       ->transform(CLI::AsSizeValue(false));
+  app.add_flag("--measure", flags.measure,
+               "Measure this machine again, even if the cache has its speed of this week");
   app.add_option("--kernel", flags.kernel,
                  "Force kernels: an instruction set, a packing, or both, e.g. avx2,t2r16");
   app.add_option("--start-timeout", flags.start_seconds,

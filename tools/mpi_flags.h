@@ -34,6 +34,7 @@ struct MpiFlags {
   std::string cpuset = "auto";
   uint64_t memory_bytes = 0;
   std::string kernel;
+  bool measure = false;  // the machine again, even if its speed is remembered
   double start_seconds = 300;
   bool bench_hop = false;
   std::string report;

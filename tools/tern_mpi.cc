@@ -32,6 +32,7 @@
 #include "tools/mpi_ranks.h"
 #include "tools/mpi_report.h"
 #include "tools/mpi_speed.h"
+#include "worker/known_speed.h"
 
 namespace tern {
 namespace {
@@ -109,7 +110,11 @@ absl::StatusOr<WorkerProfile> Prepare(const MpiFlags& flags, const Opened& opene
   const bool worth_it = ranks.size() > 1 && IsWorthMeasuring(opened.file->config());
   profile.speed = NominalSpeed(threads);
   if (worth_it) {
-    TERN_ASSIGN_OR_RETURN(profile.speed, MeasureSpeed(machine.kernels, *machine.pool));
+    const KnownSpeed known(DefaultCacheDirectory(), opened.topology, cpus, machine.kernels,
+                           threads);
+    TERN_ASSIGN_OR_RETURN(const SpeedOrigin speed,
+                          FindOrMeasureSpeed(known, flags.measure, machine.kernels, *machine.pool));
+    profile.speed = speed.speed;
   }
   profile.link = FastLink();
   return profile;

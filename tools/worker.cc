@@ -57,6 +57,8 @@ void AddWorker(CLI::App& app, absl::Status& status) {
       ->default_str("50GiB");
   command->add_option("--kernel", options->kernel,
                       "Force kernels: an instruction set, a packing, or both, e.g. avx2,t2r16");
+  command->add_flag("--measure", options->measure,
+                    "Measure this machine again, even if the cache has its speed of this week");
   command->add_option("--metrics", options->metrics,
                       "HOST:PORT where Prometheus may read, at /metrics; default: nowhere");
   AddLogFlag(*command);

@@ -34,8 +34,8 @@
 #include "cluster/unix_socket.h"
 #include "cluster/weights_service.h"
 #include "metrics/metrics_server.h"
+#include "worker/known_speed.h"
 #include "worker/session.h"
-#include "worker/speed.h"
 #include "worker/worker_counts.h"
 #include "worker/worker_metrics.h"
 
@@ -204,11 +204,12 @@ absl::Status WorkerDaemon::Impl::TakeProcessors(const std::vector<int>& cpus) {
   const size_t threads = ThreadsFor(cpus);
   TERN_RETURN_IF_ERROR(PlaceOtherThreads(cpus, threads));
   TERN_ASSIGN_OR_RETURN(pool, ThreadPool::Create({.threads = threads, .cpus = cpus}));
-  WorkerSpeed speed;
+  SpeedOrigin speed;
   if (options.speed.has_value()) {
-    speed = *options.speed;
+    speed.speed = *options.speed;
   } else {
-    TERN_ASSIGN_OR_RETURN(speed, MeasureSpeed(kernels, *pool));
+    const KnownSpeed known(options.cache_directory, topology, cpus, kernels, threads);
+    TERN_ASSIGN_OR_RETURN(speed, FindOrMeasureSpeed(known, options.measure, kernels, *pool));
   }
   registration = {.name = hello.name,
                   .data_address = data_address,
@@ -221,10 +222,11 @@ absl::Status WorkerDaemon::Impl::TakeProcessors(const std::vector<int>& cpus) {
                   .threads = static_cast<uint32_t>(threads),
                   .memory_bytes = options.memory_bytes == 0 ? topology.MemoryBeside(cpus)
                                                             : options.memory_bytes,
-                  .speed = speed};
+                  .speed = speed.speed};
   LogInfo("took cpus ", registration.cpuset, node >= 0 ? absl::StrCat(" of NUMA node ", node) : "",
           " (", threads, threads == 1 ? " thread" : " threads", "), kernels ", registration.isa,
-          ", measured ", absl::StrFormat("%.1f", 1 / speed.ternary.For(1)), " G weights/s; offers ",
+          speed.is_remembered ? ", measured before: " : ", measured ",
+          absl::StrFormat("%.1f", 1 / speed.speed.ternary.For(1)), " G weights/s; offers ",
           HumanBytes(static_cast<double>(registration.memory_bytes)));
   return absl::OkStatus();
 }

@@ -35,7 +35,10 @@ struct WorkerOptions {
   std::string cache_directory;  // empty: ${XDG_CACHE_HOME:-~/.cache}/tern
   uint64_t cache_limit_bytes = uint64_t{50} << 30;  // of fetched tensors in it
   std::string kernel;                               // see ChooseKernels
-  std::optional<WorkerSpeed> speed;                 // measured before; nothing: it measures itself
+  // Taken as measured (tests); nothing: as this machine's cache remembers it, else it measures
+  // itself.
+  std::optional<WorkerSpeed> speed;
+  bool measure = false;   // again, even if it is remembered
   std::string version;    // of the build; empty: this one's (tests say another)
   std::string metrics;    // where Prometheus may read, "host:port"; empty: nowhere
   bool insecure = false;  // allow addresses that are not on loopback
@@ -52,12 +55,12 @@ class WorkerDaemon {
   WorkerDaemon(const WorkerDaemon&) = delete;
   WorkerDaemon& operator=(const WorkerDaemon&) = delete;
 
-  // Joins the coordinator, which says where the compute threads are pinned; measures its speed at
-  // the first time; and works for it, again and again until Stop: OK then, and when the coordinator
-  // has drained the worker. Ends otherwise only if it is refused for good: FAILED_PRECONDITION for
-  // another version or processors that cannot be pinned to, INVALID_ARGUMENT for a message that the
-  // coordinator does not understand, ALREADY_EXISTS for a name and RESOURCE_EXHAUSTED for
-  // processors that stay taken. May be called once.
+  // Joins the coordinator, which says where the compute threads are pinned; measures its speed
+  // (worker/known_speed.h); and works for it, again and again until Stop: OK then, and when the
+  // coordinator has drained the worker. Ends otherwise only if it is refused for good:
+  // FAILED_PRECONDITION for another version or processors that cannot be pinned to,
+  // INVALID_ARGUMENT for a message that the coordinator does not understand, ALREADY_EXISTS for a
+  // name and RESOURCE_EXHAUSTED for processors that stay taken. May be called once.
   absl::Status Run();
 
   // Ends Run, soon. Does nothing the second time.
