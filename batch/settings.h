@@ -16,7 +16,7 @@ namespace tern {
 struct BatchSettings {
   std::string model;          // digest of its file
   std::string build;          // version of Tern
-  std::string kv_type;        // "f16" or "f32"
+  std::string kv_type;        // "f16", "f32" or "q8"
   std::string chat_format;    // its name; empty: the model has none
   SamplingParams sampling;    // of lines that say nothing else; the seed plus the line's number
   uint32_t max_tokens = 128;  // likewise

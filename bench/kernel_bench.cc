@@ -333,13 +333,13 @@ void KernelBench::RunVectorOps(const VectorOps& ops) {
 // block of them.
 void KernelBench::RunAttention(const AttentionKernel& kernel) {
   constexpr size_t kHeads = 4, kHeadDim = 128, kTokens = kAttentionBlockTokens;
-  constexpr size_t kScratch =
-      kHeads * (kAttentionScoreStride + 2 * kHeadDim + 2) + kAttentionPageTokens * kHeadDim;
+  constexpr size_t kScratch = AttentionScratchFloats(kHeads, kHeadDim);
   AlignedBuffer<float> queries(kHeads * kHeadDim), scratch(kScratch);
   auto out = AlignedBuffer<float>::Zeroed(kHeads * kHeadDim);
   std::fill(queries.begin(), queries.end(), 0.5f);
   const auto page = AlignedBuffer<uint32_t>::Zeroed(kAttentionPageTokens * kHeadDim);
   const void* pages[kAttentionBlockPages];
+  const void* next[kAttentionBlockPages] = {};
   std::fill(std::begin(pages), std::end(pages), page.data());
   const AttentionRange range = {0, kTokens};
   float max[kHeads], sum[kHeads];
@@ -354,9 +354,10 @@ void KernelBench::RunAttention(const AttentionKernel& kernel) {
                               .values = pages,
                               .ranges = &range,
                               .sums = {max, sum, out.data()},
-                              .scratch = scratch.data()};
-  const std::pair<const char*, void (*)(const AttentionArgs&)> types[] = {{"f16", kernel.run_f16},
-                                                                          {"f32", kernel.run_f32}};
+                              .scratch = scratch.data(),
+                              .next_keys = next};
+  const std::pair<const char*, void (*)(const AttentionArgs&)> types[] = {
+      {"f16", kernel.run_f16}, {"f32", kernel.run_f32}, {"q8", kernel.run_q8}};
   for (const auto& [name, run] : types) {
     const double seconds = FastestCall(options_.budget / 4, [&](size_t repeats) {
       for (size_t i = 0; i < repeats; ++i) {

@@ -285,7 +285,7 @@ void FillStage(const PrepareStage& from, v1::PrepareStage& proto) {
   proto.set_stages(from.stages);
   proto.set_next_address(from.next_address);
   proto.set_next_unix_address(from.next_unix_address);
-  proto.set_kv_type(from.kv_type == KvType::kF32 ? 1 : 0);
+  proto.set_kv_type(static_cast<uint32_t>(from.kv_type));
   proto.set_kv_pages(from.kv_pages);
   proto.set_max_rows(from.max_rows);
   proto.set_wire(static_cast<uint32_t>(from.wire));
@@ -320,7 +320,7 @@ absl::StatusOr<PrepareStage> ParseStage(const v1::PrepareStage& proto) {
                      .stages = proto.stages(),
                      .next_address = proto.next_address(),
                      .next_unix_address = proto.next_unix_address(),
-                     .kv_type = proto.kv_type() == 1 ? KvType::kF32 : KvType::kF16,
+                     .kv_type = static_cast<KvType>(proto.kv_type()),
                      .kv_pages = proto.kv_pages(),
                      .max_rows = proto.max_rows(),
                      .wire = static_cast<WireType>(proto.wire())};
@@ -332,7 +332,7 @@ absl::StatusOr<PrepareStage> ParseStage(const v1::PrepareStage& proto) {
   TERN_RETURN_IF_ERROR(CheckPlace(stage));
   TERN_RETURN_IF_ERROR(CheckUnixAddress("next_unix_address", stage.next_unix_address));
   TERN_RETURN_IF_ERROR(CheckRange("wire", proto.wire(), 0, 1));
-  TERN_RETURN_IF_ERROR(CheckRange("kv_type", proto.kv_type(), 0, 1));
+  TERN_RETURN_IF_ERROR(CheckRange("kv_type", proto.kv_type(), 0, 2));
   TERN_RETURN_IF_ERROR(CheckRange("kv_pages", stage.kv_pages, 1, kMaxKvPages));
   TERN_RETURN_IF_ERROR(CheckRange("max_rows", stage.max_rows, 1, kMaxRows));
   TERN_ASSIGN_OR_RETURN(stage.tensors, ParseTensors(proto, stage));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The loops of kernels/attention.h, once for all instruction sets, over a type V of 16 float lanes
 // (vector_ops_inl.h). Included by exactly the attention_<isa>.cc files, in whose anonymous
-// namespaces it lives.
+// namespaces it lives. For q8 see attention_q8_inl.h.
 //
 // Both products hold a tile of sums in registers, kRows query rows by kVectors vectors of 16 tokens
 // (scores) or of 16 columns (values): a vector of the cache, converted to float once, serves kRows
@@ -240,7 +240,7 @@ void SoftmaxRow(const AttentionRange& range, float* scores, float* max, float* s
   for (size_t token = range.end; token < end; ++token) scores[token] = lowest;
   V lanes = V::Broadcast(lowest);
   for (size_t i = begin; i < end; i += kLanes) lanes = V::Max(V::Load(scores + i), lanes);
-  *max = FoldMax(lanes);
+  *max = lanes.FoldMax();
   const V shift = V::Broadcast(*max);
   V total = V::Broadcast(0.0f);
   for (size_t i = begin; i < end; i += kLanes) {
@@ -298,7 +298,7 @@ void RunAttention(const AttentionArgs& args) {
                   block.sums.max + row, block.sums.sum + row);
   }
   for (size_t i = 0; i < block.rows * dim; ++i) block.sums.out[i] = 0;
-  const void* behind = args.next_keys == nullptr ? args.values[end - 1] : args.next_keys;
+  const void* behind = args.next_keys[0] == nullptr ? args.values[end - 1] : args.next_keys[0];
   for (size_t page = begin; page < end; ++page) {
     const void* next = page + 1 < end ? args.values[page + 1] : behind;
     WithPage<V, T>(

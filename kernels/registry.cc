@@ -192,6 +192,7 @@ std::span<const AttentionKernel> AttentionKernels() {
     kAttentionAvx512Vnni,
     kAttentionAvx2,
 #elif defined(__aarch64__)
+    kAttentionNeonDotprod,
     kAttentionNeon,
 #endif
     kAttentionPortable,

@@ -83,6 +83,7 @@ void GemmB3R16NeonDotprod(const GemmArgs& args);
 void GroupGemmT2R16NeonDotprod(const GroupGemmArgs& args);
 void ScreenQ8R16NeonDotprod(const GemmArgs& args);
 extern const ProbeKernel kProbeNeonDotprod;
+extern const AttentionKernel kAttentionNeonDotprod;
 
 void GemmT2R16NeonI8mm(const GemmArgs& args);
 void GemmB3R16NeonI8mm(const GemmArgs& args);

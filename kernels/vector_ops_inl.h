@@ -8,7 +8,8 @@
 // V has static Load, LoadF16, LoadBf16 and Broadcast; Store, StoreF16 and StoreInt8 (rounded half
 // to even); + - * /, Round (half to even, for magnitudes below 2^22), Abs, Max(a, b) = a > b ? a :
 // b and SelectLess(a, b, yes, no) = a < b ? yes : no by lane; Times(x, v) = *x * v; ExponentBits
-// (bits << 23) and FoldSum, which adds the lanes 8-4-2-1.
+// (bits << 23); FoldSum, which adds the lanes 8-4-2-1, and FoldMax, the largest lane where none is
+// a NaN, any of the largest if they are zeros.
 #ifndef TERN_KERNELS_VECTOR_OPS_INL_H_
 #define TERN_KERNELS_VECTOR_OPS_INL_H_
 
@@ -109,16 +110,6 @@ float SumOf(const float* x, size_t n) {
   return Sum<V>(n, [=](size_t i) { return LoadAt<V>(x, i, n); });
 }
 
-// The largest lane.
-template <typename V>
-float FoldMax(V v) {
-  float lanes[kLanes];
-  v.Store(lanes);
-  float max = lanes[0];
-  for (float lane : lanes) max = lane > max ? lane : max;
-  return max;
-}
-
 // What no number compares greater with starts the maximum, so a result of -infinity may stand for
 // nothing but NaNs.
 template <typename V>
@@ -126,7 +117,7 @@ float Max(const float* x, size_t n) {
   const float lowest = -__builtin_inff();
   V lanes = V::Broadcast(lowest);
   for (size_t i = 0; i < n; i += kLanes) lanes = V::Max(LoadAt<V>(x, i, n, lowest), lanes);
-  const float max = FoldMax(lanes);
+  const float max = lanes.FoldMax();
   if (max > lowest) return max + 0.0f;  // -0 becomes +0, whichever of the two came first
   for (size_t i = 0; i < n; ++i) {
     if (x[i] == lowest) return lowest;
@@ -200,7 +191,7 @@ template <typename V>
 float AbsMax(const float* x, size_t n) {
   V lanes = V::Broadcast(1e-5f);
   for (size_t i = 0; i < n; i += kLanes) lanes = V::Max(LoadAt<V>(x, i, n).Abs(), lanes);
-  return FoldMax(lanes);
+  return lanes.FoldMax();
 }
 
 // |x * s| is at most 127 and two roundings, so it never reaches 128 and needs no clamp; a NaN is

@@ -50,6 +50,47 @@ void StoreF16(const VectorOps& ops, const float* key, const float* value, size_t
   ops.to_f16(value, value_page + slot * KvPaddedDim(dim), dim);
 }
 
+// Rounds a vector to 8 bits, with kQ8Zero added, into `codes`. Returns what one step is worth.
+float ToQ8(const VectorOps& ops, const float* x, size_t dim, uint8_t* codes) {
+  std::array<int8_t, kMaxHeadDim> rounded;
+  int32_t sum;
+  const float steps = ops.quantize_row(x, rounded.data(), &sum, dim);
+  for (size_t col = 0; col < dim; ++col) codes[col] = static_cast<uint8_t>(rounded[col] + kQ8Zero);
+  return 1.0f / steps;
+}
+
+void StoreQ8(const VectorOps& ops, const float* key, const float* value, size_t dim, size_t slot,
+             uint8_t* key_page, uint8_t* value_page) {
+  const size_t padded = KvPaddedDim(dim);
+  constexpr size_t kLanes = kAttentionLanes, kDepth = kQ8TileDepth;
+  const auto scales = [padded](uint8_t* page) {
+    return reinterpret_cast<float*>(page + kPage * padded);
+  };
+  std::array<uint8_t, kMaxHeadDim> codes;
+  scales(key_page)[slot] = ToQ8(ops, key, dim, codes.data());
+  uint8_t* to = key_page + slot / kLanes * kLanes * padded + slot % kLanes * kDepth;
+  for (size_t col = 0; col < dim; ++col) {
+    to[col / kDepth * kQ8TileBytes + col % kDepth] = codes[col];
+  }
+  scales(value_page)[slot] = ToQ8(ops, value, dim, codes.data());
+  to = value_page + slot / kDepth * kQ8TileBytes + slot % kDepth;
+  for (size_t col = 0; col < dim; ++col) {
+    to[col / kLanes * kLanes * kPage + col % kLanes * kDepth] = codes[col];
+  }
+}
+
+auto RunFor(const AttentionKernel& kernel, KvType type) {
+  switch (type) {
+    case KvType::kF16:
+      return kernel.run_f16;
+    case KvType::kF32:
+      return kernel.run_f32;
+    case KvType::kQ8:
+      break;
+  }
+  return kernel.run_q8;
+}
+
 }  // namespace
 
 void StoreKeyValue(const VectorOps& ops, const BatchRow& row, const KvLayer& where,
@@ -59,7 +100,9 @@ void StoreKeyValue(const VectorOps& ops, const BatchRow& row, const KvLayer& whe
   for (uint32_t head = 0; head < where.kv_heads; ++head, keys += dim, values += dim) {
     uint8_t* key_page = cache.Keys(where.layer, head, page);
     uint8_t* value_page = cache.Values(where.layer, head, page);
-    if (cache.type() == KvType::kF16) {
+    if (cache.type() == KvType::kQ8) {
+      StoreQ8(ops, keys, values, dim, slot, key_page, value_page);
+    } else if (cache.type() == KvType::kF16) {
       StoreF16(ops, keys, values, dim, slot, reinterpret_cast<uint16_t*>(key_page),
                reinterpret_cast<uint16_t*>(value_page));
     } else {
@@ -70,10 +113,9 @@ void StoreKeyValue(const VectorOps& ops, const BatchRow& row, const KvLayer& whe
 }
 
 AttentionScratch::AttentionScratch(const ModelConfig& config) {
-  const size_t dim = config.head_dim, padded = KvPaddedDim(dim);
+  const size_t dim = config.head_dim;
   const size_t blocks = (config.context + kBlock - 1) / kBlock;
-  kernel =
-      AlignedBuffer<float>(kTileRows * (kAttentionScoreStride + padded + dim + 2) + kPage * padded);
+  kernel = AlignedBuffer<float>(AttentionScratchFloats(kTileRows, KvPaddedDim(dim)));
   running = AlignedBuffer<float>(SumsFloats(dim));
   partials = AlignedBuffer<float>(blocks * SumsFloats(dim));
 }
@@ -173,12 +215,13 @@ void BatchAttention::RunBlock(const Tile& tile, size_t block, const AttentionSum
     keys[page] = cache_.Keys(where_.layer, kv_head, number);
     values[page] = cache_.Values(where_.layer, kv_head, number);
   }
-  const void* next_keys = nullptr;
-  if (begin + kBlock < tile.tokens.end) {
-    const uint32_t number = batch_[tile.row].pages[begin / kPage + kAttentionBlockPages];
-    next_keys = cache_.Keys(where_.layer, kv_head, number);
+  std::array<const void*, kAttentionBlockPages> next_keys = {};
+  for (size_t page = 0; begin + kBlock + page * kPage < tile.tokens.end; ++page) {
+    if (page == kAttentionBlockPages) break;
+    const uint32_t number = batch_[tile.row].pages[begin / kPage + kAttentionBlockPages + page];
+    next_keys[page] = cache_.Keys(where_.layer, kv_head, number);
   }
-  const auto run = cache_.type() == KvType::kF16 ? kernel_.run_f16 : kernel_.run_f32;
+  const auto run = RunFor(kernel_, cache_.type());
   run({.queries = queries_ + tile.row * where_.q_dim() + tile.head * where_.head_dim,
        .query_stride = where_.q_dim(),
        .positions = tile.positions,
@@ -191,7 +234,7 @@ void BatchAttention::RunBlock(const Tile& tile, size_t block, const AttentionSum
        .ranges = ranges.data(),
        .sums = sums,
        .scratch = threads_[thread].kernel.data(),
-       .next_keys = next_keys});
+       .next_keys = next_keys.data()});
 }
 
 void BatchAttention::Store(const Tile& tile, const AttentionSums& sums) const {

@@ -21,7 +21,6 @@ constexpr uint32_t kMaxHeads = 1 << 14;
 constexpr uint32_t kMaxGroupCols = 256;  // sums stay exact: kernels/group_gemm.h
 constexpr uint32_t kMaxVocab = 1 << 24;
 constexpr uint32_t kMaxLayers = 1 << 12;
-constexpr uint32_t kMaxHeadDim = 1 << 10;
 constexpr uint32_t kMaxContext = 1 << 20;
 // Rotary tables hold context * head_dim floats, which every stage allocates: at most 1 GiB.
 constexpr uint64_t kMaxRopeElements = uint64_t{1} << 28;

@@ -13,6 +13,9 @@
 
 namespace tern {
 
+// A head of keys and values is at most so wide.
+inline constexpr uint32_t kMaxHeadDim = 1 << 10;
+
 // What stands between gate and up: relu(x)^2, x sigmoid(x), or the tanh form of GELU.
 enum class Activation : uint8_t { kSquaredRelu, kSilu, kGelu };
 

@@ -15,14 +15,34 @@ namespace {
 
 // Of the keys, or the values, of one page, layer and head.
 uint64_t HeadBytes(const ModelConfig& config, KvType type) {
-  const uint64_t element_bytes = type == KvType::kF16 ? sizeof(uint16_t) : sizeof(float);
-  return uint64_t{kKvPageTokens} * KvPaddedDim(config.head_dim) * element_bytes;
+  const uint64_t elements = uint64_t{kKvPageTokens} * KvPaddedDim(config.head_dim);
+  switch (type) {
+    case KvType::kF16:
+      return elements * sizeof(uint16_t);
+    case KvType::kF32:
+      return elements * sizeof(float);
+    case KvType::kQ8:
+      break;
+  }
+  return elements * sizeof(int8_t) + kKvPageTokens * sizeof(float);
 }
 
 // A thread's part of a layer begins on a page of the machine's memory.
 constexpr size_t kMemoryPageBytes = 4096;
 
 }  // namespace
+
+const char* KvTypeName(KvType type) {
+  switch (type) {
+    case KvType::kF16:
+      return "f16";
+    case KvType::kF32:
+      return "f32";
+    case KvType::kQ8:
+      break;
+  }
+  return "q8";
+}
 
 uint64_t KvPageBytes(const ModelConfig& config, uint32_t layers, KvType type) {
   return 2 * HeadBytes(config, type) * config.kv_heads * layers;

@@ -18,7 +18,11 @@ namespace tern {
 
 using SequenceId = uint64_t;
 
-enum class KvType : uint8_t { kF16, kF32 };
+// q8: 8 bits an element and a scale for each token of a head (kernels/attention.h).
+enum class KvType : uint8_t { kF16, kF32, kQ8 };
+
+// "f16", "f32" or "q8".
+const char* KvTypeName(KvType type);
 
 inline constexpr uint32_t kKvPageTokens = kAttentionPageTokens;
 

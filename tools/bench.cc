@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // `tern bench`: the limits of this machine, and what models and kernels reach of them.
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,6 +22,7 @@
 #include "model/model_file.h"
 #include "model/synth.h"
 #include "tools/commands.h"
+#include "tools/kv_choice.h"
 #include "tools/progress.h"
 #include "tools/scratch_folder.h"
 
@@ -99,7 +99,7 @@ BenchedModel Describe(const ModelConfig& config, const StageCost& cost, KvType k
           .head_bytes = cost.head_bytes,
           .kernels = cost.kernels,
           .head = cost.head,
-          .kv_type = kv_type == KvType::kF32 ? "f32" : "f16"};
+          .kv_type = KvTypeName(kv_type)};
 }
 
 // One run of the command.
@@ -268,10 +268,7 @@ void AddModelOptions(CLI::App& command, BenchFlags& flags) {
   command.add_option("--chunk", flags.options.chunk, "Rows of a prompt computed at once")
       ->check(at_once)
       ->capture_default_str();
-  const std::map<std::string, KvType> kv_types = {{"f16", KvType::kF16}, {"f32", KvType::kF32}};
-  command.add_option("--kv", flags.options.kv_type, "Precision of cached keys and values")
-      ->transform(CLI::CheckedTransformer(kv_types))
-      ->default_str("f16");
+  AddKvChoice(command, flags.options.kv_type);
   command.add_option("--kernel", flags.kernel,
                      "Instruction set and packing, as avx2 or avx2,t2r16; default: measured");
   command.add_flag("--cold", flags.cold, "Pack the weights, even if the cache has them packed");

@@ -14,16 +14,14 @@
 #include "base/status_macros.h"
 #include "base/topology.h"
 #include "kernels/registry.h"
-#include "tools/choices.h"
+#include "tools/kv_choice.h"
 #include "tools/progress.h"
 
 namespace tern {
 
 void LocalModelFlags::AddTo(CLI::App& command) {
   command.add_option("model", model_path, "GGUF file or Hugging Face directory")->required();
-  const Choices<KvType> kv_types = {{"f16", KvType::kF16}, {"f32", KvType::kF32}};
-  AddChoice(command, "--kv", kv_type, kv_types, "Precision of cached keys and values")
-      ->default_str("f16");
+  AddKvChoice(command, kv_type);
   command.add_option("--threads", threads, "Compute threads; 0: one for each core")
       ->capture_default_str();
   command.add_option("--kernel", kernel,

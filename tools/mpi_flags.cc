@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tools/mpi_flags.h"
 
+#include "tools/kv_choice.h"
+
 namespace tern {
 namespace {
 
@@ -13,9 +15,7 @@ void AddPipelineFlags(CLI::App& app, MpiFlags& flags) {
   app.add_option("--in-flight", flags.in_flight, "Requests that a pipeline works on at once")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  app.add_option("--kv", flags.kv, "Type of the KV cache")
-      ->check(CLI::IsMember({"f16", "f32"}))
-      ->capture_default_str();
+  AddKvChoice(app, flags.kv);
   app.add_option("--kv-tokens", flags.kv_tokens,
                  "KV cache of a pipeline, in tokens over all its requests; 0: 16384, or the "
                  "context if that is more")

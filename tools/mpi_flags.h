@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "model/kv_cache.h"
 #include "tools/generation_flags.h"
 
 namespace tern {
@@ -25,7 +26,7 @@ struct MpiFlags {
   bool use_all = false;
   bool plan_only = false;
   uint32_t in_flight = 256;
-  std::string kv = "f16";
+  KvType kv = KvType::kF16;
   uint64_t kv_tokens = 0;
   uint32_t max_rows = 256;
   uint32_t prefill_chunk = 64;

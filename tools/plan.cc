@@ -17,6 +17,7 @@
 #include "partition/hosts.h"
 #include "tools/cluster_profile.h"
 #include "tools/commands.h"
+#include "tools/kv_choice.h"
 #include "tools/plan_report.h"
 
 namespace tern {
@@ -29,7 +30,7 @@ struct PlanFlags {
   PlanOptions options;
   uint32_t streams = 8;  // over all replicas
   uint32_t context = 0;
-  std::string kv = "f16";
+  KvType kv = KvType::kF16;
   std::string objective = "throughput";
   size_t replicas = 1;
   std::string prompt_tokens = "512";
@@ -100,7 +101,7 @@ absl::Status MakeReport(const PlanFlags& flags) {
   SimulationOptions simulation = flags.simulation;
   TERN_RETURN_IF_ERROR(SetLengths(flags, config, options, simulation));
   if (flags.replicas == 0) return absl::InvalidArgumentError("--replicas: found 0, want 1 or more");
-  options.kv_type = flags.kv == "f32" ? KvType::kF32 : KvType::kF16;
+  options.kv_type = flags.kv;
   options.objective = flags.objective == "latency" ? Objective::kLatency : Objective::kThroughput;
   options.streams = static_cast<uint32_t>((flags.streams + flags.replicas - 1) / flags.replicas);
   options.min_tokens_per_second /= static_cast<double>(flags.replicas);
@@ -165,9 +166,7 @@ void AddPlan(CLI::App& app, absl::Status& status) {
       ->capture_default_str();
   command->add_option("--context", flags->context,
                       "Tokens that each stream's KV cache has room for; 0: the model's context");
-  command->add_option("--kv", flags->kv, "Type of the KV cache")
-      ->check(CLI::IsMember({"f16", "f32"}))
-      ->capture_default_str();
+  AddKvChoice(*command, flags->kv);
   command->add_option("--objective", flags->objective, "What the plan is best for")
       ->check(CLI::IsMember({"throughput", "latency"}))
       ->capture_default_str();

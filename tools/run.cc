@@ -16,6 +16,7 @@
 #include "text/chat_template.h"
 #include "tools/commands.h"
 #include "tools/generation_flags.h"
+#include "tools/kv_choice.h"
 #include "tools/local_cluster.h"
 #include "tools/progress.h"
 
@@ -30,7 +31,7 @@ struct RunFlags {
   std::string cpuset = "auto";
   uint64_t memory_bytes = 0;
   std::string kernel;
-  std::string kv = "f16";
+  KvType kv = KvType::kF16;
   bool echo = false;
   GenerationFlags generation;
 };
@@ -83,7 +84,7 @@ absl::StatusOr<LocalClusterOptions> ClusterOptions(const RunFlags& flags, Progre
   options.stages = flags.stages;
   options.isa = flags.kernel;
   options.may_cache = true;
-  options.kv_type = flags.kv == "f32" ? KvType::kF32 : KvType::kF16;
+  options.kv_type = flags.kv;
   options.progress = [bar](float share) { bar->Update(share); };
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
   TERN_ASSIGN_OR_RETURN(options.cpus, ParseCpuset(flags.cpuset, topology));
@@ -152,9 +153,7 @@ void AddRun(CLI::App& app, absl::Status& status) {
       ->capture_default_str();
   command->add_option("--kernel", flags->kernel,
                       "Force kernels: an instruction set, a packing, or both, e.g. avx2,t2r16");
-  command->add_option("--kv", flags->kv, "Type of the KV cache")
-      ->check(CLI::IsMember({"f16", "f32"}))
-      ->capture_default_str();
+  AddKvChoice(*command, flags->kv);
   command->add_flag("--echo", flags->echo, "Print the prompt before its continuation");
   AddGenerationFlags(*command, flags->generation);
   command->callback([flags, &status] { status = Run(*flags); });

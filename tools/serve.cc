@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "coordinator/coordinator.h"
-#include "tools/choices.h"
 #include "tools/commands.h"
+#include "tools/kv_choice.h"
 #include "tools/log_flag.h"
 #include "tools/progress.h"
 #include "tools/stop_signals.h"
@@ -25,7 +25,6 @@ constexpr absl::Duration kDrain = absl::Seconds(10);
 
 struct ServeFlags {
   CoordinatorOptions options;
-  std::string kv = "f16";
   std::string objective = "throughput";
   std::string port_file;
   double recovery_seconds = absl::ToDoubleSeconds(CoordinatorOptions().recovery_timeout);
@@ -48,7 +47,6 @@ absl::Status WritePortFile(const std::string& path, uint16_t port) {
 absl::Status Serve(const ServeFlags& flags) {
   StopSignals signals;
   CoordinatorOptions options = flags.options;
-  options.kv_type = flags.kv == "f32" ? KvType::kF32 : KvType::kF16;
   options.recovery_timeout = absl::Seconds(flags.recovery_seconds);
   options.objective = flags.objective == "latency" ? Objective::kLatency : Objective::kThroughput;
   ProgressBar bar("hashing the model");
@@ -106,9 +104,7 @@ void AddServe(CLI::App& app, absl::Status& status) {
       ->add_option("--kv-tokens", options.kv_tokens,
                    "KV cache over all sequences, in tokens; 0: twice the context")
       ->capture_default_str();
-  command->add_option("--kv", flags->kv, "Type of the KV cache")
-      ->check(CLI::IsMember({"f16", "f32"}))
-      ->capture_default_str();
+  AddKvChoice(*command, options.kv_type);
   const Choices<WireType> wires = {{"f32", WireType::kF32}, {"bf16", WireType::kBf16}};
   AddChoice(*command, "--wire", options.wire, wires,
             "Activations between workers; bf16 takes half the bytes, gives other tokens and "

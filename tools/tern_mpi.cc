@@ -123,7 +123,7 @@ absl::StatusOr<WorkerProfile> Prepare(const MpiFlags& flags, const Opened& opene
 absl::StatusOr<MpiPlan> Plan(const MpiFlags& flags, const ModelConfig& config,
                              const ClusterProfile& cluster, PlanReport& report) {
   MpiPlanOptions options;
-  options.plan.kv_type = flags.kv == "f32" ? KvType::kF32 : KvType::kF16;
+  options.plan.kv_type = flags.kv;
   options.plan.kv_tokens =
       std::max<uint64_t>(config.context, flags.kv_tokens == 0 ? kDefaultKvTokens : flags.kv_tokens);
   options.plan.use_all = flags.use_all;
@@ -140,7 +140,7 @@ BatchSettings SettingsOf(const MpiFlags& flags, const std::string& model_digest,
   BatchSettings settings;
   settings.model = model_digest;
   settings.build = kVersion;
-  settings.kv_type = flags.kv;
+  settings.kv_type = KvTypeName(flags.kv);
   settings.chat_format = format.ok() ? ChatFormatName(*format) : "";
   settings.sampling = flags.generation.sampling;
   settings.sampling.seed = flags.generation.seed.value_or(0);
@@ -267,7 +267,7 @@ class Rank {
     options.tokenizer = opened_.tokenizer.get();
     options.kernels = machine_.kernels;
     options.pool = machine_.pool.get();
-    options.kv_type = flags_.kv == "f32" ? KvType::kF32 : KvType::kF16;
+    options.kv_type = flags_.kv;
     options.prefill_chunk = flags_.prefill_chunk;
     options.max_rows = flags_.max_rows;
     options.max_queue = flags_.in_flight;

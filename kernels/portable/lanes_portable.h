@@ -128,6 +128,11 @@ struct PortableLanes {
     }
     return sums.v[0];
   }
+  float FoldMax() const {
+    float max = v[0];
+    for (float lane : v) max = lane > max ? lane : max;
+    return max;
+  }
 };
 
 }  // namespace

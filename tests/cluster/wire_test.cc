@@ -63,7 +63,7 @@ PrepareStage SomeStage() {
           .stages = 3,
           .next_address = "10.0.0.2:7100",
           .next_unix_address = "unix:/run/tern-2-b.sock",
-          .kv_type = KvType::kF32,
+          .kv_type = KvType::kQ8,
           .kv_pages = 99,
           .max_rows = 256,
           .wire = WireType::kBf16};
@@ -278,7 +278,7 @@ TEST(WireTest, StagesThatCannotBeAreRefused) {
       [](v1::PrepareStage& s) { s.set_next_address("10.0.0.1:0"); },
       [](v1::PrepareStage& s) { s.set_next_unix_address("/tmp/x"); },
       [](v1::PrepareStage& s) { s.set_next_unix_address("unix:" + std::string(200, '/')); },
-      [](v1::PrepareStage& s) { s.set_kv_type(2); },
+      [](v1::PrepareStage& s) { s.set_kv_type(3); },
       [](v1::PrepareStage& s) { s.set_wire(2); },
       [](v1::PrepareStage& s) { s.set_kv_pages(0); },
       [](v1::PrepareStage& s) { s.set_kv_pages(uint64_t{1} << 40); },

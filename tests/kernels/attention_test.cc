@@ -7,8 +7,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/registry.h"
@@ -101,6 +104,18 @@ struct Shape {
   size_t rows() const { return positions * heads; }
 };
 
+// Scores of the tokens from `begin` on become weights, with their maximum and sum.
+void PlainSoftmax(size_t begin, std::vector<float>& weights, RowSums& row) {
+  row.max = *std::max_element(weights.begin(), weights.end());
+  Plain().exp_shifted(weights.data(), row.max, weights.size());
+  float lanes[16] = {};
+  for (size_t i = 0; i < weights.size(); ++i) lanes[(begin + i) % 16] += weights[i];
+  for (size_t half = 8; half > 0; half /= 2) {
+    for (size_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+  }
+  row.sum = lanes[0];
+}
+
 // What the header says of one row and one block.
 RowSums PlainRow(const float* query, const Block& block, size_t dim, const AttentionRange& range) {
   RowSums row;
@@ -118,14 +133,7 @@ RowSums PlainRow(const float* query, const Block& block, size_t dim, const Atten
     }
     weights.push_back(score * kScale);
   }
-  row.max = *std::max_element(weights.begin(), weights.end());
-  Plain().exp_shifted(weights.data(), row.max, weights.size());
-  float lanes[16] = {};
-  for (size_t i = 0; i < weights.size(); ++i) lanes[(range.begin + i) % 16] += weights[i];
-  for (size_t half = 8; half > 0; half /= 2) {
-    for (size_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
-  }
-  row.sum = lanes[0];
+  PlainSoftmax(range.begin, weights, row);
   for (size_t i = 0; i < weights.size(); ++i) {
     for (size_t col = 0; col < dim; ++col) {
       row.out[col] += weights[i] * block.value(range.begin + i, col);
@@ -167,12 +175,12 @@ struct Problem {
     const size_t padded = blocks[block].padded();
     const std::vector<const void*> keys = blocks[block].Keys(f16);
     const std::vector<const void*> values = blocks[block].Values(f16);
-    std::vector<float> scratch(shape.rows() * (kAttentionScoreStride + padded + shape.dim + 2) +
-                               kAttentionPageTokens * padded);
+    const void* const next_keys[kAttentionBlockPages] = {};
+    std::vector<float> scratch(AttentionScratchFloats(shape.rows(), padded));
     const AttentionArgs args = {
-        queries.data(), stride(),      shape.positions, shape.heads,   shape.dim,
-        padded,         kScale,        keys.data(),     values.data(), ranges[block].data(),
-        sums,           scratch.data()};
+        queries.data(), stride(),       shape.positions, shape.heads,   shape.dim,
+        padded,         kScale,         keys.data(),     values.data(), ranges[block].data(),
+        sums,           scratch.data(), next_keys};
     (f16 ? kernel.run_f16 : kernel.run_f32)(args);
   }
 };
@@ -305,6 +313,126 @@ TEST_P(AttentionTest, IsSoftmaxAttention) {
     }
     for (size_t col = 0; col < p.shape.dim; ++col) {
       EXPECT_NEAR(sums.out[row * padded + col] / sums.sum[row], out[col] / total, 2e-6);
+    }
+  }
+}
+
+// Keys or values of a block in q8.
+struct Q8Part {
+  size_t dim;
+  std::vector<int8_t> codes;  // [tokens, dim]
+  std::vector<float> scales;  // [tokens]
+  std::vector<std::vector<uint8_t>> pages;
+
+  Q8Part(size_t cols, bool is_keys, std::mt19937_64& rng)
+      : dim(cols), codes(kAttentionBlockTokens * cols), scales(kAttentionBlockTokens) {
+    std::uniform_int_distribution<int> code(-127, 127);
+    std::normal_distribution<float> normal;
+    for (int8_t& c : codes) c = static_cast<int8_t>(code(rng));
+    for (float& scale : scales) scale = std::abs(normal(rng)) / 127;
+    Pack(is_keys);
+  }
+
+  // Of tokens outside [begin, end): nothing that a sum survives.
+  void PoisonOutside(size_t begin, size_t end, bool is_keys) {
+    for (size_t token = 0; token < scales.size(); ++token) {
+      if (token >= begin && token < end) continue;
+      scales[token] = token % 2 == 0 ? kInfinity : std::numeric_limits<float>::quiet_NaN();
+    }
+    Pack(is_keys);
+  }
+
+  void Pack(bool is_keys) {
+    const size_t padded = (dim + 15) / 16 * 16;
+    pages.assign(kAttentionBlockPages, {});
+    for (size_t page = 0; page < pages.size(); ++page) {
+      std::vector<uint8_t>& bytes = pages[page];
+      bytes.resize(kAttentionPageTokens * (padded + sizeof(float)), 77);
+      for (size_t t = 0; t < kAttentionPageTokens; ++t) {
+        const size_t token = page * kAttentionPageTokens + t;
+        for (size_t col = 0; col < dim; ++col) {
+          const size_t at = is_keys ? t / 16 * 16 * padded + col / 4 * 64 + t % 16 * 4 + col % 4
+                                    : col / 16 * 512 + t / 4 * 64 + col % 16 * 4 + t % 4;
+          bytes[at] = static_cast<uint8_t>(codes[token * dim + col] + 128);
+        }
+        std::memcpy(&bytes[kAttentionPageTokens * padded + t * sizeof(float)], &scales[token],
+                    sizeof(float));
+      }
+    }
+  }
+
+  std::vector<const void*> Pages() const {
+    std::vector<const void*> pointers;
+    for (const std::vector<uint8_t>& page : pages) pointers.push_back(page.data());
+    return pointers;
+  }
+};
+
+// Whole numbers, and what one is worth.
+std::pair<std::vector<int32_t>, float> PlainSteps(const std::vector<float>& x) {
+  float max = 1e-30f;
+  for (float value : x) max = std::max(max, std::abs(value));
+  const float steps = 8064 / max;
+  std::vector<int32_t> whole;
+  for (float value : x) whole.push_back(static_cast<int32_t>(std::nearbyint(value * steps)));
+  return {whole, 1 / steps};
+}
+
+// What the header says of one row and one block of q8.
+RowSums PlainRowQ8(const float* query, const Q8Part& keys, const Q8Part& values,
+                   const AttentionRange& range) {
+  const size_t dim = keys.dim;
+  RowSums row;
+  row.out.assign(dim, 0);
+  if (range.begin == range.end) return row;
+  const auto [whole, unit] = PlainSteps({query, query + dim});
+  std::vector<float> weights;
+  for (size_t token = range.begin; token < range.end; ++token) {
+    int64_t sum = 0;
+    for (size_t col = 0; col < dim; ++col) sum += whole[col] * keys.codes[token * dim + col];
+    weights.push_back(static_cast<float>(sum) * (keys.scales[token] * (kScale * unit)));
+  }
+  PlainSoftmax(range.begin, weights, row);
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] *= values.scales[range.begin + i];
+  const auto [steps, worth] = PlainSteps(weights);
+  for (size_t col = 0; col < dim; ++col) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      sum += steps[i] * values.codes[(range.begin + i) * dim + col];
+    }
+    row.out[col] = static_cast<float>(sum) * worth;
+  }
+  return row;
+}
+
+TEST_P(AttentionTest, Q8EqualsTheDocumentedOrder) {
+  std::mt19937_64 rng(8);
+  for (const size_t dim : {2, 16, 40, 100, 128}) {
+    for (const Shape& shape :
+         {Shape{1, 1, dim}, Shape{1, 4, dim}, Shape{7, 3, dim}, Shape{12, 4, dim}}) {
+      for (const size_t window : {1, 40, 256}) {
+        const size_t last = shape.positions - 1 + rng() % (kAttentionBlockTokens - shape.positions);
+        Problem p = MakeProblem(shape, 1, last, window, rng);
+        const std::vector<AttentionRange>& ranges = p.ranges[0];
+        Q8Part keys(dim, true, rng), values(dim, false, rng);
+        keys.PoisonOutside(ranges.front().begin, ranges.back().end, true);
+        values.PoisonOutside(ranges.front().begin, ranges.back().end, false);
+        const size_t padded = p.blocks[0].padded();
+        const std::vector<const void*> key_pages = keys.Pages(), value_pages = values.Pages();
+        std::vector<float> scratch(AttentionScratchFloats(shape.rows(), padded));
+        SumsBuffer sums(shape.rows(), padded);
+        GetParam().run_q8({p.queries.data(), p.stride(), shape.positions, shape.heads, dim, padded,
+                           kScale, key_pages.data(), value_pages.data(), ranges.data(), sums.get(),
+                           scratch.data(), key_pages.data()});
+        std::vector<RowSums> want(shape.rows());
+        for (size_t row = 0; row < want.size(); ++row) {
+          want[row].out.assign(dim, 0);
+          PlainMerge(PlainRowQ8(p.query(row), keys, values, ranges[row / shape.heads]), want[row]);
+        }
+        ExpectSame(want, sums, padded,
+                   testing::PrintToString(shape.rows()) + " rows of " +
+                       testing::PrintToString(dim) + ", window " + testing::PrintToString(window));
+      }
     }
   }
 }

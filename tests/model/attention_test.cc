@@ -140,14 +140,21 @@ std::string Name(const Shape& shape) {
          std::to_string(shape.window);
 }
 
+// Keys and values are normal numbers, so the largest of a q8 vector is about 3 and a step of it
+// about 0.02.
 TEST(AttentionTest, IsTheSoftmaxOverTheWindow) {
+  const std::pair<KvType, double> tolerances[] = {
+      {KvType::kF32, 5e-6}, {KvType::kF16, 2e-3}, {KvType::kQ8, 0.02}};
   for (const Shape& shape : kShapes) {
-    const Model model(shape, KvType::kF32, {kShort, kLong});
-    for (const uint32_t position : {0u, 31u, 255u, 256u, 600u, kLong - 1}) {
-      const std::vector<float> found = model.Attend({{1, position, position + 1}}, 1);
-      const std::vector<double> want = model.Plain(1, position);
-      for (size_t i = 0; i < want.size(); ++i) {
-        ASSERT_NEAR(found[i], want[i], 5e-6) << Name(shape) << ", position " << position;
+    for (const auto& [type, tolerance] : tolerances) {
+      const Model model(shape, type, {kShort, kLong});
+      for (const uint32_t position : {0u, 31u, 255u, 256u, 600u, kLong - 1}) {
+        const std::vector<float> found = model.Attend({{1, position, position + 1}}, 1);
+        const std::vector<double> want = model.Plain(1, position);
+        for (size_t i = 0; i < want.size(); ++i) {
+          ASSERT_NEAR(found[i], want[i], tolerance)
+              << Name(shape) << ", " << KvTypeName(type) << ", position " << position;
+        }
       }
     }
   }
@@ -162,7 +169,7 @@ TEST(AttentionTest, SameBitsForEveryBatchAndNumberOfThreads) {
       {{1, 511, 600}, {0, kShort - 1, kShort}, {2, 0, kShort}},
   };
   for (const Shape& shape : kShapes) {
-    for (const KvType type : {KvType::kF16, KvType::kF32}) {
+    for (const KvType type : {KvType::kF16, KvType::kF32, KvType::kQ8}) {
       const Model model(shape, type, {kShort, kLong, kShort});
       std::vector<std::vector<float>> alone[3];
       for (size_t sequence = 0; sequence < 3; ++sequence) {

@@ -139,10 +139,9 @@ TEST_P(InvarianceTest, SequencesInOneBatch) {
   EXPECT_EQ(pages.free_pages(), cache.pages());
 }
 
-INSTANTIATE_TEST_SUITE_P(KvTypes, InvarianceTest, ::testing::Values(KvType::kF16, KvType::kF32),
-                         [](const auto& test) {
-                           return test.param == KvType::kF16 ? "f16" : "f32";
-                         });
+INSTANTIATE_TEST_SUITE_P(KvTypes, InvarianceTest,
+                         ::testing::Values(KvType::kF16, KvType::kF32, KvType::kQ8),
+                         [](const auto& test) { return KvTypeName(test.param); });
 
 }  // namespace
 }  // namespace tern

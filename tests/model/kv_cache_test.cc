@@ -32,6 +32,8 @@ TEST(KvCacheTest, PageBytesCountKeysAndValues) {
   const ModelConfig config = SmallConfig();  // kv_dim 64
   EXPECT_EQ(KvPageBytes(config, 3, KvType::kF16), 2 * 32 * 64 * 2 * 3);
   EXPECT_EQ(KvPageBytes(config, 3, KvType::kF32), 2 * 32 * 64 * 4 * 3);
+  EXPECT_EQ(KvPageBytes(config, 3, KvType::kQ8),
+            2 * (32 * 64 + config.kv_heads * 32 * sizeof(float)) * 3);
 }
 
 TEST(KvCacheTest, RefusesMoreThanTheMachineHas) {

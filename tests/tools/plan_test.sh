@@ -24,6 +24,7 @@ prints() {
 six=$data/six_boxes.json
 thousand=$data/thousand_boxes.json
 prints throughput.txt 100b --hosts "$six"
+prints q8.txt 100b --hosts "$six" --kv q8
 prints latency.txt 100b --hosts "$six" --objective latency --context 1024
 prints latency_with_throughput.txt 70b --hosts "$six" --objective latency --streams 32 \
   --tokens-per-second 30 --context 1024
