@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 
 namespace tern {
 namespace {
@@ -29,6 +30,14 @@ std::string ReadField(const std::string& path, absl::string_view key) {
     return Trimmed(line.substr(colon + 1));
   }
   return "";
+}
+
+absl::Status WriteTextFile(const std::string& path, absl::string_view text) {
+  std::ofstream file(path);
+  file << text;
+  file.close();
+  if (file) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(path, ": cannot be written"));
 }
 
 }  // namespace tern

@@ -11,7 +11,7 @@ namespace {
 // time is for what this does not foresee.
 constexpr double kMostAdded = 0.6;
 
-// What more rows cost less than this above one row costs nothing.
+// Several rows that add at most so many times what one adds go as that one does.
 constexpr double kAsGoodAsFree = 1.1;
 
 constexpr size_t kFirstSize = 5;  // an index: 8 rows to begin with, when nothing is known

@@ -2,7 +2,6 @@
 // `tern bench cluster`: what distribution costs on this machine.
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "base/topology.h"
 #include "bench/machine.h"
 #include "bench/tables.h"
+#include "bench/text_file.h"
 #include "model/model_file.h"
 #include "tools/cluster_report.h"
 #include "tools/commands.h"
@@ -83,10 +83,7 @@ absl::Status Bench(const Flags& flags) {
   std::fputs(absl::StrCat(FormatMachine(machine), "\n", FormatCluster(report, options)).c_str(),
              stdout);
   if (flags.json.empty()) return absl::OkStatus();
-  std::ofstream out(flags.json);
-  out << ClusterJson(machine, report, options);
-  out.close();
-  return out ? absl::OkStatus() : absl::UnavailableError(flags.json + ": cannot be written");
+  return WriteTextFile(flags.json, ClusterJson(machine, report, options));
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 // `tern bench mpi`: what batches over MPI reach on this machine, beside workers over sockets.
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "base/status_macros.h"
 #include "base/topology.h"
 #include "bench/tables.h"
+#include "bench/text_file.h"
 #include "tools/commands.h"
 #include "tools/local_model.h"
 #include "tools/mpi_comparison.h"
@@ -76,10 +76,7 @@ absl::Status Bench(const Flags& flags) {
   std::fputs(absl::StrCat(FormatMachine(machine), "\n", FormatMpi(comparison, options)).c_str(),
              stdout);
   if (flags.json.empty()) return absl::OkStatus();
-  std::ofstream out(flags.json);
-  out << MpiJson(machine, comparison, options);
-  out.close();
-  return out ? absl::OkStatus() : absl::UnavailableError(flags.json + ": cannot be written");
+  return WriteTextFile(flags.json, MpiJson(machine, comparison, options));
 }
 
 }  // namespace

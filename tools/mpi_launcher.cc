@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "bench/text_file.h"
 #include "tools/subprocess.h"
 
 namespace tern {
@@ -61,13 +62,11 @@ MpiLauncher::MpiLauncher(MpiJobOptions options, std::string program)
 std::string MpiLauncher::InputPath() const { return absl::StrCat(options_.scratch, "/prompts"); }
 
 absl::Status MpiLauncher::WriteInput(const std::vector<std::string>& prompts) const {
-  std::ofstream file(InputPath());
+  std::string lines;
   for (const std::string& prompt : prompts) {
-    file << nlohmann::json({{"prompt", prompt}}).dump() << '\n';
+    absl::StrAppend(&lines, nlohmann::json({{"prompt", prompt}}).dump(), "\n");
   }
-  file.close();
-  if (file) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(InputPath(), ": cannot be written"));
+  return WriteTextFile(InputPath(), lines);
 }
 
 absl::StatusOr<MpiReport> MpiLauncher::Run(const std::vector<std::string>& flags,

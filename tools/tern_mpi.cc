@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +20,7 @@
 #include "base/status_macros.h"
 #include "base/topology.h"
 #include "base/version.h"
+#include "bench/text_file.h"
 #include "model/content_id.h"
 #include "tools/local_model.h"
 #include "tools/mpi_bench.h"
@@ -307,11 +307,7 @@ class Rank {
 
   absl::Status WriteReport(const MpiReport& report) {
     if (flags_.report.empty()) return absl::OkStatus();
-    std::ofstream file(flags_.report);
-    file << Encode(report);
-    file.close();
-    if (file) return absl::OkStatus();
-    return absl::UnavailableError(absl::StrCat(flags_.report, ": cannot be written"));
+    return WriteTextFile(flags_.report, Encode(report));
   }
 
   absl::Status RunBatch() {
