@@ -6,11 +6,61 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "partition/deal_workers.h"
 #include "partition/planner.h"
 #include "partition/worker_kinds.h"
 
 namespace tern {
 namespace {
+
+// Workers that differ by less are of one kind: measured times vary, and what is lost by it is less
+// than what a link between hosts may cost.
+constexpr double kAlike = 1.2;
+
+// What counts when workers are dealt out; paths do not, which are for the plan of each replica.
+struct Strength {
+  double seconds = 0;  // for a step of all streams, in all layers
+  double memory = 0;
+  LinkSpeed link;
+};
+
+Strength StrengthOf(const CostModel& costs, size_t worker) {
+  const PartSeconds parts = costs.Price(worker, costs.LoadedStep(costs.options().streams));
+  return {costs.Seconds(parts, {0, costs.config().layers}),
+          static_cast<double>(costs.UsableBytes(worker)), costs.workers()[worker].link};
+}
+
+bool IsNear(double a, double b) { return std::max(a, b) <= kAlike * std::min(a, b); }
+
+// Workers by kind, in order of their first ones; within a kind, those that are the same follow each
+// other.
+std::vector<std::vector<size_t>> RoughKinds(const CostModel& costs) {
+  std::vector<Strength> strengths;
+  std::vector<std::vector<size_t>> kinds;
+  for (const WorkerKind& same : FindKinds(costs)) {
+    const Strength strength = StrengthOf(costs, same.any());
+    const auto near = std::find_if(strengths.begin(), strengths.end(), [&](const Strength& other) {
+      return IsNear(other.seconds, strength.seconds) && IsNear(other.memory, strength.memory) &&
+             other.link == strength.link;
+    });
+    const auto kind = static_cast<size_t>(near - strengths.begin());
+    if (near == strengths.end()) {
+      strengths.push_back(strength);
+      kinds.emplace_back();
+    }
+    kinds[kind].insert(kinds[kind].end(), same.workers.begin(), same.workers.end());
+  }
+  return kinds;
+}
+
+// For each worker the number of its host; those that do not say have one of their own.
+std::vector<size_t> HostsOf(const std::vector<WorkerProfile>& workers) {
+  size_t next = 0;
+  for (const WorkerProfile& worker : workers) next = std::max(next, worker.host.value_or(0) + 1);
+  std::vector<size_t> hosts;
+  for (const WorkerProfile& worker : workers) hosts.push_back(worker.host ? *worker.host : next++);
+  return hosts;
+}
 
 // The workers of `chosen`, with the paths among them.
 ClusterProfile Part(const ClusterProfile& cluster, const std::vector<size_t>& chosen) {
@@ -47,14 +97,9 @@ absl::StatusOr<std::vector<ReplicaGroup>> PlanReplicas(const ModelConfig& config
     return absl::InvalidArgumentError(absl::StrCat("replicas: found ", replicas, ", want 1 to ",
                                                    cluster.workers.size(), ", the workers"));
   }
-  std::vector<std::vector<size_t>> hands(replicas);
-  size_t dealt = 0;
-  for (const WorkerKind& kind : FindKinds(all)) {
-    for (const size_t worker : kind.workers) hands[dealt++ % replicas].push_back(worker);
-  }
   std::vector<ReplicaGroup> groups;
-  for (std::vector<size_t>& hand : hands) {
-    std::sort(hand.begin(), hand.end());
+  for (std::vector<size_t>& hand :
+       DealWorkers(RoughKinds(all), HostsOf(cluster.workers), replicas)) {
     ClusterProfile part = Part(cluster, hand);
     const auto alike = std::find_if(groups.begin(), groups.end(), [&](const ReplicaGroup& group) {
       return AllAlike(group.costs.cluster(), part);

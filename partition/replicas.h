@@ -23,7 +23,8 @@ struct ReplicaGroup {
                                              // first's are costs.workers()
 };
 
-// Deals the workers out to `replicas` pipelines, each kind as evenly as it goes, and plans each;
+// Deals the workers out to `replicas` pipelines (DealWorkers) and plans each: evenly by kind, of
+// which those are that are nearly as fast and have nearly as much memory, on few hosts each.
 // options.streams and kv_tokens are those of one. Errors as of MakePlan; INVALID_ARGUMENT for no
 // replicas, or more than workers.
 absl::StatusOr<std::vector<ReplicaGroup>> PlanReplicas(const ModelConfig& config,

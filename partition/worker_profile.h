@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,7 @@ struct WorkerProfile {
   uint64_t memory_bytes = 0;  // it may use
   WorkerSpeed speed;
   LinkSpeed link;  // to the network; on a path the smaller bandwidth and the larger latency count
+  std::optional<size_t> host = {};  // its number, for those that may share one
 };
 
 // A path that is not what the ends' links make of it. The way back is another.

@@ -217,16 +217,18 @@ class Rank {
 
   absl::Status MeasureAll() {
     WarnOfBinding(opened_, ranks_, rank_);
-    const absl::StatusOr<WorkerProfile> profile = Prepare(flags_, opened_, ranks_, rank_, machine_);
-    const std::string mine = profile.ok() ? Encode(*profile) : "";
+    const absl::StatusOr<WorkerProfile> me = Prepare(flags_, opened_, ranks_, rank_, machine_);
+    const std::string mine = me.ok() ? Encode(*me) : "";
     TERN_ASSIGN_OR_RETURN(const std::vector<std::string> texts,
-                          Exchange(world_, Bring(profile.status(), mine), limit_));
-    for (const std::string& text : texts) {
-      TERN_ASSIGN_OR_RETURN(WorkerProfile other, DecodeProfile(text));
-      machine_.cluster.workers.push_back(std::move(other));
+                          Exchange(world_, Bring(me.status(), mine), limit_));
+    const std::vector<size_t> hosts = HostNumbers(ranks_);
+    for (size_t rank = 0; rank < texts.size(); ++rank) {
+      TERN_ASSIGN_OR_RETURN(WorkerProfile profile, DecodeProfile(texts[rank]));
+      profile.host = hosts[rank];
+      machine_.cluster.workers.push_back(std::move(profile));
     }
     if (ranks_.size() == 1) return absl::OkStatus();
-    return MeasureLinks(world_, HostNumbers(ranks_), machine_.cluster);
+    return MeasureLinks(world_, hosts, machine_.cluster);
   }
 
   // Rank 0 decides: two machines may round differently.
