@@ -440,6 +440,17 @@ absl::StatusOr<Frame> DecodeResult(const Header& header, std::span<const uint8_t
 
 }  // namespace
 
+FrameLimits LimitsOf(uint64_t epoch, const ModelConfig& config, uint64_t kv_pages,
+                     uint32_t max_rows) {
+  return {.epoch = epoch,
+          .dim = config.dim,
+          .vocab = config.vocab,
+          .outputs = config.outputs(),
+          .context = config.context,
+          .kv_pages = kv_pages,
+          .max_rows = max_rows};
+}
+
 EncodedFrame EncodeFrame(const Frame& frame, WireType wire) {
   return std::visit([wire](const auto& kind) { return Encode(kind, wire); }, frame);
 }

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "base/aligned_buffer.h"
 #include "cluster/frame.h"
+#include "model/config.h"
 
 namespace tern {
 
@@ -29,6 +30,10 @@ struct FrameLimits {
   // (FrameReceiver::Credit); 0: any number, and nothing is told.
   uint32_t window = 0;
 };
+
+// Of links into the first stage of a plan and out of its last: float32, no activations, no window.
+FrameLimits LimitsOf(uint64_t epoch, const ModelConfig& config, uint64_t kv_pages,
+                     uint32_t max_rows);
 
 // A frame as bytes: everything but the activations, and the activations, so that a transport can
 // send them without a copy. `body` borrows from the frame, or from `rounded`.

@@ -167,16 +167,8 @@ void Controller::Do(const EndWorker& action) {
 }
 
 void Controller::Do(const PipelinePlanned& action) {
-  const ModelConfig& config = options_.manifest->config;
-  const FrameLimits limits{.epoch = action.pipeline.epoch,
-                           .dim = config.dim,
-                           .vocab = config.vocab,
-                           .outputs = config.outputs(),
-                           .context = config.context,
-                           .kv_pages = action.pipeline.kv_pages,
-                           .max_rows = options_.membership.max_rows,
-                           .expect_hidden = false,
-                           .window = 0};
+  const FrameLimits limits = LimitsOf(action.pipeline.epoch, options_.manifest->config,
+                                      action.pipeline.kv_pages, options_.membership.max_rows);
   options_.receiver->Accept(
       limits, [engine = options_.engine](Frame frame) { engine->OnFrame(std::move(frame)); });
 }

@@ -148,22 +148,11 @@ absl::Status MpiNode::Listen(size_t replica, size_t stage, FrameHandler handler)
   receivers_.push_back(std::make_unique<MpiFrameReceiver>(
       options_.world, from, channel, StepsInFlight(plan_.replicas[replica]),
       [this](const absl::Status& status) { Fail(status); }));
-  receivers_.back()->Accept(LimitsOf(replica, stage), std::move(handler));
-  return absl::OkStatus();
-}
-
-FrameLimits MpiNode::LimitsOf(size_t replica, size_t stage) const {
-  const ModelConfig& config = options_.file->config();
-  FrameLimits limits;
-  limits.epoch = kEpoch;
-  limits.dim = config.dim;
-  limits.vocab = config.vocab;
-  limits.outputs = config.outputs();
-  limits.context = config.context;
-  limits.kv_pages = plan_.replicas[replica].kv_pages;
-  limits.max_rows = options_.max_rows;
+  FrameLimits limits = LimitsOf(kEpoch, options_.file->config(),
+                                plan_.replicas[replica].kv_pages, options_.max_rows);
   limits.expect_hidden = stage > 0 && stage < plan_.replicas[replica].stages.size();
-  return limits;
+  receivers_.back()->Accept(limits, std::move(handler));
+  return absl::OkStatus();
 }
 
 void MpiNode::Fail(const absl::Status& status) {

@@ -69,7 +69,6 @@ class MpiNode {
   int RankOf(size_t replica, size_t stage) const;
   absl::StatusOr<std::unique_ptr<FrameSender>> Connect(size_t replica, size_t stage);
   absl::Status Listen(size_t replica, size_t stage, FrameHandler handler);
-  FrameLimits LimitsOf(size_t replica, size_t stage) const;
   [[noreturn]] void Fail(const absl::Status& status);
 
   const MpiPlan plan_;

@@ -30,17 +30,13 @@ std::vector<std::string> ModelPaths(const std::string& local, const std::string&
   return paths;
 }
 
-FrameLimits LimitsOf(const PrepareStage& order) {
-  return {.epoch = order.epoch,
-          .dim = order.config.dim,
-          .vocab = order.config.vocab,
-          .outputs = order.config.outputs(),
-          .context = order.config.context,
-          .kv_pages = order.kv_pages,
-          .max_rows = order.max_rows,
-          .expect_hidden = order.stage > 0,
-          .wire = order.wire,
-          .window = kWindow};
+// Of the link into the stage.
+FrameLimits LimitsInto(const PrepareStage& order) {
+  FrameLimits limits = LimitsOf(order.epoch, order.config, order.kv_pages, order.max_rows);
+  limits.expect_hidden = order.stage > 0;
+  limits.wire = order.wire;
+  limits.window = kWindow;
+  return limits;
 }
 
 }  // namespace
@@ -124,7 +120,7 @@ absl::Status StageHost::Load(const PrepareStage& order) {
     epoch_ = order.epoch;
   }
   // From here on the stage before may open its link; it sends nothing until all have committed.
-  options_.receiver->Accept(LimitsOf(order), [this, epoch = order.epoch](Frame frame) {
+  options_.receiver->Accept(LimitsInto(order), [this, epoch = order.epoch](Frame frame) {
     OnFrame(epoch, std::move(frame));
   });
   report_(StageReady{.epoch = order.epoch,
