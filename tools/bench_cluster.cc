@@ -53,6 +53,7 @@ absl::Status Bench(const Flags& flags) {
   TERN_ASSIGN_OR_RETURN(const ScratchFolder scratch, ScratchFolder::Make());
   DeploymentOptions deployment;
   deployment.model = flags.model;
+  deployment.config = file->config();
   deployment.cpus = cpus;
   deployment.streams = options.streams;
   deployment.scratch = scratch.path();

@@ -58,13 +58,14 @@ absl::Status Bench(const Flags& flags) {
   // Does not count: the first job of a build measures its kernels. And finds a missing mpirun.
   TERN_RETURN_IF_ERROR(mpi.TimeToFirstToken().status());
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
+  TERN_ASSIGN_OR_RETURN(const OpenedModel model, OpenModel(flags.model, /*needs_tokenizer=*/true));
   DeploymentOptions deployment;
   deployment.model = flags.model;
+  deployment.config = model.file->config();
   TERN_ASSIGN_OR_RETURN(deployment.cpus, CpusOfRanks(topology, flags.ranks));
   deployment.streams = options.streams;
   deployment.scratch = scratch.path();
   deployment.kv_tokens = kv_tokens;
-  TERN_ASSIGN_OR_RETURN(const OpenedModel model, OpenModel(flags.model, /*needs_tokenizer=*/true));
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Deployment> workers,
                         DeployWorkers(deployment, Links::kUnixSockets));
   TERN_ASSIGN_OR_RETURN(const Kernels kernels, ChooseKernels(""));

@@ -113,8 +113,7 @@ class ClusterBench {
 
  private:
   std::vector<TokenId> RandomPrompt(uint32_t tokens);
-  absl::StatusOr<Arrivals> RunStreams(Deployment& deployment, uint32_t streams, uint32_t prompt,
-                                      uint32_t tokens);
+  std::vector<std::vector<TokenId>> RandomPrompts(uint32_t streams, uint32_t tokens);
   absl::StatusOr<double> Prefill(Deployment& deployment, uint32_t prompt);
   absl::Status RunAlone(Deployment& deployment, Round& round);
 
@@ -133,26 +132,18 @@ std::vector<TokenId> ClusterBench::RandomPrompt(uint32_t tokens) {
   return prompt;
 }
 
-absl::StatusOr<Arrivals> ClusterBench::RunStreams(Deployment& deployment, uint32_t streams,
-                                                  uint32_t prompt, uint32_t tokens) {
+std::vector<std::vector<TokenId>> ClusterBench::RandomPrompts(uint32_t streams, uint32_t tokens) {
   std::vector<std::vector<TokenId>> prompts;
-  for (uint32_t i = 0; i < streams; ++i) prompts.push_back(RandomPrompt(prompt));
-  return tern::RunStreams(deployment, prompts, tokens);
+  for (uint32_t i = 0; i < streams; ++i) prompts.push_back(RandomPrompt(tokens));
+  return prompts;
 }
 
 absl::StatusOr<double> ClusterBench::DecodeRate(Deployment& deployment, uint32_t streams) {
   Window window(streams, options_.tokens);
-  const uint32_t most = MostStreamTokens(options_.tokens) - kShortPrompt;
-  std::vector<absl::Status> ends(streams);
-  std::vector<std::thread> threads;
-  for (uint32_t i = 0; i < streams; ++i) {
-    threads.emplace_back([&, i, text = RandomPrompt(kShortPrompt)] {
-      ends[i] = deployment.Generate(text, most, [&] { return window.OnToken(i); });
-      window.OnEnd();
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  for (const absl::Status& end : ends) TERN_RETURN_IF_ERROR(end);
+  TERN_RETURN_IF_ERROR(RunStreams(
+      deployment, RandomPrompts(streams, kShortPrompt),
+      MostStreamTokens(options_.tokens) - kShortPrompt,
+      [&](size_t stream) { return window.OnToken(stream); }, [&] { window.OnEnd(); }));
   const double rate = window.Rate();
   if (rate > 0) return rate;
   return absl::InternalError(absl::StrCat("streams: found no time in which all ", streams,
@@ -160,7 +151,8 @@ absl::StatusOr<double> ClusterBench::DecodeRate(Deployment& deployment, uint32_t
 }
 
 absl::StatusOr<double> ClusterBench::Prefill(Deployment& deployment, uint32_t prompt) {
-  TERN_ASSIGN_OR_RETURN(const Arrivals arrivals, RunStreams(deployment, 1, prompt, 1));
+  TERN_ASSIGN_OR_RETURN(const Arrivals arrivals,
+                        TimeStreams(deployment, {RandomPrompt(prompt)}, 1));
   return prompt / arrivals[0].front();
 }
 
@@ -184,7 +176,7 @@ absl::StatusOr<Disturbance> ClusterBench::Disturb(Deployment& deployment) {
   constexpr uint32_t kShort = 2, kQuietTokens = 48;
   constexpr double kPause = -1;  // stands between the times of two requests
   TERN_ASSIGN_OR_RETURN(const Arrivals quiet,
-                        RunStreams(deployment, kShort, kShortPrompt, kQuietTokens));
+                        TimeStreams(deployment, RandomPrompts(kShort, kShortPrompt), kQuietTokens));
   // Short requests, one after the other, until the prompt that comes beside them is done.
   const Stopwatch clock;
   Mutex mu;

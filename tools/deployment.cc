@@ -10,7 +10,6 @@
 #include "base/status_macros.h"
 #include "cluster/grpc_util.h"
 #include "coordinator/coordinator.h"
-#include "model/model_file.h"
 #include "partition/cost_model.h"
 #include "proto/inference.grpc.pb.h"
 #include "tools/client.h"
@@ -187,7 +186,6 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
   serve.workers = static_cast<uint32_t>(options.cpus.size());
   serve.streams = options.streams;
   serve.kv_tokens = options.kv_tokens;
-  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, ModelFile::Open(options.model));
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<Coordinator> coordinator, Coordinator::Create(serve));
   const std::string address = coordinator->address();
   std::vector<std::unique_ptr<RunningWorker>> workers;
@@ -204,7 +202,7 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
   }
   TERN_RETURN_IF_ERROR(Client(address).WaitUntilServing(absl::Minutes(1)));
   return std::make_unique<WorkerDeployment>(std::move(coordinator), std::move(workers),
-                                            file->config(), serve);
+                                            options.config, serve);
 }
 
 }  // namespace tern

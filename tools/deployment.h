@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/engine.h"
+#include "model/config.h"
 #include "partition/prediction.h"
 #include "text/tokenizer.h"
 
@@ -21,6 +22,7 @@ namespace tern {
 
 struct DeploymentOptions {
   std::string model;
+  ModelConfig config;      // the model's
   std::vector<int> cpus;   // one thread is pinned to each
   uint64_t kv_tokens = 0;  // over all sequences
   std::string scratch;     // a folder for caches and sockets

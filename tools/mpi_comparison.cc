@@ -78,7 +78,7 @@ absl::StatusOr<MpiComparison> CompareMpi(const MpiLauncher& mpi, Deployment& wor
     const std::vector<std::string> texts = RandomPrompts(options.streams, options.words, random);
     std::vector<std::vector<TokenId>> prompts;
     for (const std::string& text : texts) prompts.push_back(EncodePrompt(tokenizer, text));
-    TERN_ASSIGN_OR_RETURN(const Arrivals arrivals, RunStreams(workers, prompts, options.tokens));
+    TERN_ASSIGN_OR_RETURN(const Arrivals arrivals, TimeStreams(workers, prompts, options.tokens));
     TERN_ASSIGN_OR_RETURN(const MpiReport report, mpi.Generate(texts, options.tokens));
     worker_rates.push_back(TokensPerSecond(arrivals));
     mpi_rates.push_back(report.tokens_per_s());
