@@ -12,27 +12,11 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "base/descriptor.h"
 #include "cluster/clock.h"
 
 namespace tern {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() { Close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int get() const { return number_; }
-  void Close() {
-    if (number_ >= 0) close(number_);
-    number_ = -1;
-  }
-
- private:
-  int number_;
-};
 
 // Everything up to the end of the file.
 std::string ReadAll(int from, absl::Time start, absl::Duration* first) {
