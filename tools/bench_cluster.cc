@@ -27,9 +27,40 @@ struct Flags {
   std::string model;
   std::string cpuset = "auto";
   size_t workers = 2;
+  uint32_t link_mbit = 100;
   ClusterBenchOptions options;
   std::string json;
 };
+
+// Those over slow links only if options.link_mbit is not 0.
+absl::StatusOr<std::vector<NamedDeployment>> Deploy(const DeploymentOptions& options) {
+  const size_t cpus = options.cpus.size();
+  std::vector<NamedDeployment> deployments;
+  const auto add_stages = [&](const std::string& name, uint32_t stages) -> absl::Status {
+    TERN_ASSIGN_OR_RETURN(std::unique_ptr<Deployment> local, DeployLocally(options, stages));
+    deployments.push_back({.name = name, .deployment = std::move(local)});
+    return absl::OkStatus();
+  };
+  const auto add_workers = [&](const std::string& sockets, Links links) -> absl::Status {
+    TERN_ASSIGN_OR_RETURN(std::unique_ptr<Deployment> workers, DeployWorkers(options, links));
+    deployments.push_back({.name = absl::StrCat(cpus, " workers, 1 thread each, ", sockets),
+                           // To the coordinator and back, too.
+                           .links = static_cast<uint32_t>(cpus + 1),
+                           .link_mbit = links == Links::kSlowTcp ? options.link_mbit : 0,
+                           .deployment = std::move(workers)});
+    return absl::OkStatus();
+  };
+  TERN_RETURN_IF_ERROR(add_stages(absl::StrCat("1 process, ", cpus, " threads"), 1));
+  TERN_RETURN_IF_ERROR(
+      add_stages(absl::StrCat(cpus, " stages in a process"), static_cast<uint32_t>(cpus)));
+  TERN_RETURN_IF_ERROR(add_workers("unix sockets", Links::kUnixSockets));
+  TERN_RETURN_IF_ERROR(add_workers("TCP", Links::kTcp));
+  if (options.link_mbit > 0) {
+    TERN_RETURN_IF_ERROR(
+        add_workers(absl::StrCat("TCP at ", options.link_mbit, " Mbit/s"), Links::kSlowTcp));
+  }
+  return deployments;
+}
 
 absl::Status Bench(const Flags& flags) {
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
@@ -56,24 +87,12 @@ absl::Status Bench(const Flags& flags) {
   deployment.config = file->config();
   deployment.cpus = cpus;
   deployment.streams = options.streams;
+  deployment.link_mbit = flags.link_mbit;
   deployment.scratch = scratch.path();
   deployment.kv_tokens = 2 * most + uint64_t{std::max(options.streams, options.many_streams)} *
                                         (MostStreamTokens(options.tokens) + kKvPageTokens);
 
-  std::vector<NamedDeployment> deployments(4);
-  const std::string each = absl::StrCat(cpus.size(), " workers, 1 thread each, ");
-  const auto links = static_cast<uint32_t>(cpus.size() + 1);  // to the coordinator and back, too
-  deployments[0].name = absl::StrCat("1 process, ", cpus.size(), " threads");
-  TERN_ASSIGN_OR_RETURN(deployments[0].deployment, DeployLocally(deployment, 1));
-  deployments[1].name = absl::StrCat(cpus.size(), " stages in a process");
-  TERN_ASSIGN_OR_RETURN(deployments[1].deployment,
-                        DeployLocally(deployment, static_cast<uint32_t>(cpus.size())));
-  deployments[2].name = each + "unix sockets";
-  deployments[2].links = links;
-  TERN_ASSIGN_OR_RETURN(deployments[2].deployment, DeployWorkers(deployment, Links::kUnixSockets));
-  deployments[3].name = each + "TCP";
-  deployments[3].links = links;
-  TERN_ASSIGN_OR_RETURN(deployments[3].deployment, DeployWorkers(deployment, Links::kTcp));
+  TERN_ASSIGN_OR_RETURN(const std::vector<NamedDeployment> deployments, Deploy(deployment));
 
   TERN_ASSIGN_OR_RETURN(const Kernels kernels, ChooseKernels(""));
   const Machine machine = DescribeMachine(topology, kernels);
@@ -96,6 +115,11 @@ void AddBenchCluster(CLI::App& bench, absl::Status& status) {
   command->add_option("model", flags->model, "GGUF file or Hugging Face directory")->required();
   command->add_option("--workers", flags->workers, "One thread each")
       ->check(CLI::Range(2, 64))
+      ->capture_default_str();
+  command
+      ->add_option("--link-mbit", flags->link_mbit,
+                   "Mbit/s of the slow links, in each direction; 0: no workers over such")
+      ->check(CLI::Range(0u, 100000u))
       ->capture_default_str();
   command->add_option("--cpuset", flags->cpuset, "Processors to pin to")->capture_default_str();
   ClusterBenchOptions& options = flags->options;

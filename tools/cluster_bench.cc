@@ -272,6 +272,28 @@ void AddExpected(const Prediction& expected, ClusterResult& result) {
       result.prefill_tokens_per_s.median / expected.prefill_tokens_per_second;
 }
 
+// `fast` are the rounds of the same without the limit.
+absl::StatusOr<SlowLinkResult> SummarizeLimit(const NamedDeployment& named,
+                                              const std::vector<Round>& rounds,
+                                              const std::vector<Round>& fast, double step_rows,
+                                              const ModelConfig& config) {
+  const auto decode = [](const Round& round) { return round.decode; };
+  TERN_ASSIGN_OR_RETURN(const std::optional<LinkSpeed> link, named.deployment->SlowestLink());
+  if (!link.has_value()) {
+    return absl::UnavailableError(named.name + ": found no link that workers probed");
+  }
+  const double row_bytes = config.dim * sizeof(float);
+  SlowLinkResult result;
+  result.mbit = named.link_mbit;
+  result.decode_ratio = RatioOver(rounds, fast, decode);
+  result.link_bytes_per_second = link->bytes_per_second;
+  result.step_rows = step_rows;
+  result.step_bytes = step_rows * row_bytes;
+  result.activation_bytes_per_second = Over(rounds, decode).median * row_bytes;
+  result.link_share = result.activation_bytes_per_second / link->bytes_per_second;
+  return result;
+}
+
 }  // namespace
 
 uint32_t MostStreamTokens(uint32_t tokens) { return kShortPrompt + 4 * tokens + 64; }
@@ -305,6 +327,10 @@ absl::StatusOr<ClusterReport> BenchCluster(const std::vector<NamedDeployment>& d
         const std::optional<Prediction> expected,
         deployments[i].deployment->Predict(kShortPrompt + options.tokens / 2, options.prompt));
     if (expected.has_value()) AddExpected(*expected, result);
+    if (deployments[i].link_mbit == 0) continue;
+    const auto step_rows = static_cast<double>(expected.has_value() ? expected->step_rows : 0);
+    TERN_ASSIGN_OR_RETURN(report.slow_link, SummarizeLimit(deployments[i], rounds[i], rounds[i - 1],
+                                                           step_rows, config));
   }
   Deployment& first = *deployments[0].deployment;
   const std::optional<Engine::Stats> before = first.stats();

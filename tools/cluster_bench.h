@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct ClusterBenchOptions {
 struct NamedDeployment {
   std::string name;
   uint32_t links = 0;  // a token passes them on its way around; 0: within one process
+  // Mbit/s that each of them lets through in each direction; 0: whatever the machine does. One that
+  // is limited is held against the deployment before it, too.
+  uint32_t link_mbit = 0;
   std::unique_ptr<Deployment> deployment;
 };
 
@@ -58,16 +62,30 @@ struct ClusterResult {
 // that it generates until the last stream has begun.
 uint32_t MostStreamTokens(uint32_t tokens);
 
+// What a limit of the links' speed costs.
+struct SlowLinkResult {
+  uint32_t mbit = 0;
+  Spread decode_ratio;               // to the same deployment without the limit, of the same round
+  double link_bytes_per_second = 0;  // as the workers probed it; of the slowest link
+  // Activations on a link between stages: of a step while all streams generate, and a second.
+  double step_rows = 0;
+  double step_bytes = 0;
+  double activation_bytes_per_second = 0;
+  double link_share = 0;  // of what the link carries
+};
+
 struct ClusterReport {
   std::vector<ClusterResult> results;
+  std::optional<SlowLinkResult> slow_link;  // if there is such a deployment
   // Of the time with steps in flight, what the engine's thread worked, with many streams; of the
   // first deployment.
   double engine_share = 0;
   double many_tokens_per_s = 0;
 };
 
-// The first deployment is what the others are held against. REQUIRES one at least, each with a KV
-// cache for MostStreamTokens of each stream. Errors of Deployment.
+// The first deployment is what the others are held against. REQUIRES one at least, the first
+// without a limit of its links and one with it at most, each with a KV cache for MostStreamTokens
+// of each stream. Errors of Deployment.
 absl::StatusOr<ClusterReport> BenchCluster(const std::vector<NamedDeployment>& deployments,
                                            const ModelConfig& config,
                                            const ClusterBenchOptions& options,

@@ -15,6 +15,27 @@ using Json = nlohmann::ordered_json;
 
 std::string Percent(double share) { return absl::StrFormat("%.1f %%", share * 100); }
 
+Json ToJson(const SlowLinkResult& result) {
+  return {{"mbit", result.mbit},
+          {"decode_ratio", SpreadJson(result.decode_ratio)},
+          {"link_bytes_per_second", result.link_bytes_per_second},
+          {"step_rows", result.step_rows},
+          {"step_bytes", result.step_bytes},
+          {"activation_bytes_per_second", result.activation_bytes_per_second},
+          {"link_share", result.link_share}};
+}
+
+std::string FormatSlowLink(const SlowLinkResult& result) {
+  return absl::StrFormat(
+      "Over links of %d Mbit/s, decode is %s of what it is over TCP without that limit.\n"
+      "Such a link was probed at %.2f MB/s; activations, %.1f kB a step of %.0f rows, need %.2f "
+      "MB/s: "
+      "%s of it.\n",
+      result.mbit, SpreadText(result.decode_ratio, 3), result.link_bytes_per_second / 1e6,
+      result.step_bytes / 1e3, result.step_rows, result.activation_bytes_per_second / 1e6,
+      Percent(result.link_share));
+}
+
 Json ToJson(const ClusterResult& result) {
   return {{"name", result.name},
           {"decode_tokens_per_s", SpreadJson(result.decode_tokens_per_s)},
@@ -64,7 +85,9 @@ std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions
   std::string text = absl::StrFormat(
       "%d streams of %d tokens; a prompt of %d tokens; one stream alone. %d rounds in turns.\n",
       options.streams, options.tokens, options.prompt, options.repeat);
-  absl::StrAppend(&text, FormatTable(speed), "\n", FormatTable(expected));
+  absl::StrAppend(&text, FormatTable(speed));
+  if (report.slow_link.has_value()) absl::StrAppend(&text, FormatSlowLink(*report.slow_link));
+  absl::StrAppend(&text, "\n", FormatTable(expected));
   if (options.long_prompt > 0) {
     absl::StrAppend(&text, "\nTwo short requests, while a prompt of ", options.long_prompt,
                     " tokens is computed:\n", FormatTable(pace));
@@ -83,6 +106,7 @@ std::string ClusterJson(const Machine& machine, const ClusterReport& report,
                      {"tokens", options.tokens},           {"prompt", options.prompt},
                      {"long_prompt", options.long_prompt}, {"many_streams", options.many_streams}};
   for (const ClusterResult& result : report.results) json["results"].push_back(ToJson(result));
+  if (report.slow_link.has_value()) json["slow_link"] = ToJson(*report.slow_link);
   json["engine_share"] = report.engine_share;
   json["many_tokens_per_s"] = report.many_tokens_per_s;
   return json.dump(2) + "\n";

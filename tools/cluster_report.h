@@ -13,7 +13,7 @@ namespace tern {
 std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions& options);
 
 // {machine, options, results: [one object for each deployment, spreads as {median, min, max}],
-// engine_share, many_tokens_per_s}. Keys are the names of the fields.
+// slow_link (if there is one), engine_share, many_tokens_per_s}. Keys are the names of the fields.
 std::string ClusterJson(const Machine& machine, const ClusterReport& report,
                         const ClusterBenchOptions& options);
 

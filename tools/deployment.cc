@@ -16,6 +16,7 @@
 #include "tools/cluster_profile.h"
 #include "tools/cluster_status.h"
 #include "tools/local_cluster.h"
+#include "tools/relay.h"
 #include "worker/daemon.h"
 
 namespace tern {
@@ -88,6 +89,7 @@ class RunningWorker {
     thread_.join();
   }
 
+  uint16_t port() const { return daemon_->port(); }
   double compute_seconds() const { return daemon_->counts().step_times.snapshot().sum; }
 
  private:
@@ -97,10 +99,12 @@ class RunningWorker {
 
 class WorkerDeployment final : public Deployment {
  public:
-  WorkerDeployment(std::unique_ptr<Coordinator> coordinator,
+  WorkerDeployment(std::vector<std::unique_ptr<Relay>> relays,
+                   std::unique_ptr<Coordinator> coordinator,
                    std::vector<std::unique_ptr<RunningWorker>> workers, const ModelConfig& config,
                    const CoordinatorOptions& options)
-      : coordinator_(std::move(coordinator)),
+      : relays_(std::move(relays)),
+        coordinator_(std::move(coordinator)),
         workers_(std::move(workers)),
         config_(config),
         options_(options),
@@ -155,7 +159,19 @@ class WorkerDeployment final : public Deployment {
     return tern::Predict(costs, plan, prompt, options_.prefill_chunk);
   }
 
+  absl::StatusOr<std::optional<LinkSpeed>> SlowestLink() const override {
+    TERN_ASSIGN_OR_RETURN(const ClusterProfile cluster,
+                          ReadClusterProfile(coordinator_->address()));
+    std::optional<LinkSpeed> slowest;
+    for (const PairLink& pair : cluster.pairs) {
+      if (slowest.has_value() && slowest->bytes_per_second <= pair.speed.bytes_per_second) continue;
+      slowest = pair.speed;
+    }
+    return slowest;
+  }
+
  private:
+  const std::vector<std::unique_ptr<Relay>> relays_;  // before the processes that they lead to
   const std::unique_ptr<Coordinator> coordinator_;
   const std::vector<std::unique_ptr<RunningWorker>> workers_;
   const ModelConfig config_;
@@ -187,7 +203,15 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
   serve.streams = options.streams;
   serve.kv_tokens = options.kv_tokens;
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<Coordinator> coordinator, Coordinator::Create(serve));
-  const std::string address = coordinator->address();
+  std::string address = coordinator->address();
+  std::vector<std::unique_ptr<Relay>> relays;
+  const double bytes_per_second = options.link_mbit * 1e6 / 8;
+  if (links == Links::kSlowTcp) {
+    // What workers tell the coordinator, results among it; clients have none in between.
+    TERN_ASSIGN_OR_RETURN(relays.emplace_back(), Relay::Listen(bytes_per_second));
+    relays.back()->SetTarget(coordinator->port());
+    address = relays.back()->address();
+  }
   std::vector<std::unique_ptr<RunningWorker>> workers;
   for (const int cpu : options.cpus) {
     WorkerOptions worker;
@@ -197,12 +221,17 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
     worker.cpuset = absl::StrCat(cpu);
     worker.cache_directory = options.scratch;
     // Only workers of one host share a socket.
-    if (links == Links::kTcp) worker.host = worker.name;
+    if (links != Links::kUnixSockets) worker.host = worker.name;
+    if (links == Links::kSlowTcp) {
+      TERN_ASSIGN_OR_RETURN(relays.emplace_back(), Relay::Listen(bytes_per_second));
+      worker.advertise = relays.back()->address();
+    }
     TERN_ASSIGN_OR_RETURN(workers.emplace_back(), RunningWorker::Start(worker));
+    if (links == Links::kSlowTcp) relays.back()->SetTarget(workers.back()->port());
   }
-  TERN_RETURN_IF_ERROR(Client(address).WaitUntilServing(absl::Minutes(1)));
-  return std::make_unique<WorkerDeployment>(std::move(coordinator), std::move(workers),
-                                            options.config, serve);
+  TERN_RETURN_IF_ERROR(Client(coordinator->address()).WaitUntilServing(absl::Minutes(1)));
+  return std::make_unique<WorkerDeployment>(std::move(relays), std::move(coordinator),
+                                            std::move(workers), options.config, serve);
 }
 
 }  // namespace tern

@@ -16,6 +16,7 @@
 #include "coordinator/engine.h"
 #include "model/config.h"
 #include "partition/prediction.h"
+#include "partition/worker_profile.h"
 #include "text/tokenizer.h"
 
 namespace tern {
@@ -27,6 +28,7 @@ struct DeploymentOptions {
   uint64_t kv_tokens = 0;  // over all sequences
   std::string scratch;     // a folder for caches and sockets
   uint32_t streams = 1;    // to plan for
+  uint32_t link_mbit = 0;  // Mbit/s in each direction of Links::kSlowTcp, which want some
 };
 
 // Thread-safe.
@@ -51,10 +53,18 @@ class Deployment {
                                                             uint32_t /*prompt*/) const {
     return std::nullopt;
   }
+
+  // The slowest of the links between its workers, as they probed them; nothing if there are none.
+  // UNAVAILABLE if nothing answers.
+  virtual absl::StatusOr<std::optional<LinkSpeed>> SlowestLink() const { return std::nullopt; }
 };
 
-// How workers find their neighbours.
-enum class Links { kUnixSockets, kTcp };
+// How workers find each other and the coordinator.
+enum class Links : uint8_t {
+  kUnixSockets,
+  kTcp,
+  kSlowTcp,  // a wire of DeploymentOptions::link_mbit to each process (tools/relay.h)
+};
 
 // Within this process: `stages` stages that share out the threads.
 absl::StatusOr<std::unique_ptr<Deployment>> DeployLocally(const DeploymentOptions& options,

@@ -117,6 +117,7 @@ class WorkerDaemon::Impl {
   Topology topology;
   Hello hello;
   Kernels kernels;
+  uint16_t port = 0;
   std::string data_address;
   std::string unix_address;
   std::unique_ptr<ThreadPool> pool;  // from the first welcome on, as is the registration
@@ -334,6 +335,7 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
       ListeningServer listening,
       Listen(listen, {impl->receiver.service(), impl->weights.service()}, NewUnixAddressOrNone()));
   impl->server = std::move(listening.server);
+  impl->port = listening.address.port;
   impl->unix_address = listening.unix_address;
   TERN_ASSIGN_OR_RETURN(impl->data_address, AdvertisedAddress(options, listening.address));
   const std::string hostname = Hostname();
@@ -359,6 +361,8 @@ absl::Status WorkerDaemon::Run() { return impl_->Run(); }
 void WorkerDaemon::Stop() { impl_->Stop(); }
 
 const WorkerCounts& WorkerDaemon::counts() const { return impl_->counts; }
+
+uint16_t WorkerDaemon::port() const { return impl_->port; }
 
 uint16_t WorkerDaemon::metrics_port() const {
   return impl_->metrics == nullptr ? 0 : impl_->metrics->port();

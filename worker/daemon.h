@@ -66,6 +66,8 @@ class WorkerDaemon {
   // Ends Run, soon. Does nothing the second time.
   void Stop();
 
+  // Where frames come in, whatever others are told (`advertise`).
+  uint16_t port() const;
   // Where Prometheus may read; 0: nowhere.
   uint16_t metrics_port() const;
 
