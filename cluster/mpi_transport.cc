@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cluster/mpi_transport.h"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -17,6 +16,10 @@ namespace {
 constexpr size_t kSlackBytes = 64 << 10;
 constexpr size_t kSegmentBytes = 64;
 constexpr size_t kResultBytes = 256;  // with its likely tokens; batches ask for no logits
+
+// Receives of a link: while one message is decoded, another may come. More would not be faster: it
+// is the thread of MPI that decodes, and nothing moves without it.
+constexpr size_t kSlots = 2;
 
 // Of any frame within `limits`.
 size_t MostBytes(const FrameLimits& limits) {
@@ -59,13 +62,9 @@ absl::StatusOr<std::unique_ptr<FrameSender>> MpiTransport::Connect(const std::st
       "address: found ", address, ", want RANK/CHANNEL of ", world_->size(), " ranks"));
 }
 
-MpiFrameReceiver::MpiFrameReceiver(MpiWorld* world, int from, uint32_t channel, size_t slots,
+MpiFrameReceiver::MpiFrameReceiver(MpiWorld* world, int from, uint32_t channel,
                                    std::function<void(absl::Status)> on_failure)
-    : world_(world),
-      from_(from),
-      channel_(channel),
-      slots_(slots),
-      on_failure_(std::move(on_failure)) {}
+    : world_(world), from_(from), channel_(channel), on_failure_(std::move(on_failure)) {}
 
 MpiFrameReceiver::~MpiFrameReceiver() { Refuse(); }
 
@@ -78,7 +77,7 @@ void MpiFrameReceiver::Accept(const FrameLimits& limits, FrameHandler handler) {
     broken = true;
     fail(frame.status());
   };
-  world_->Listen(from_, channel_, MostBytes(limits), slots_, decode);
+  world_->Listen(from_, channel_, MostBytes(limits), kSlots, decode);
 }
 
 void MpiFrameReceiver::Refuse() { world_->StopListening(channel_); }

@@ -22,8 +22,7 @@ class MpiTransport final : public Transport {
   explicit MpiTransport(MpiWorld* world) : world_(world) {}
 
   // INVALID_ARGUMENT for an address of no rank. No event is told: a job whose link breaks is over,
-  // and the launcher says so; nor is there a window, as no more steps are in flight than a link has
-  // receives.
+  // and the launcher says so; nor is there a window.
   absl::StatusOr<std::unique_ptr<FrameSender>> Connect(const std::string& address,
                                                        LinkEvents events) override;
 
@@ -31,13 +30,12 @@ class MpiTransport final : public Transport {
   MpiWorld* const world_;
 };
 
-// The end of one channel, with room for `slots` frames that nobody has looked at yet. `world` must
-// outlive it.
+// The end of one channel. `world` must outlive it.
 class MpiFrameReceiver final : public FrameReceiver {
  public:
   // `on_failure` is called, once, from the thread of MPI, for bytes that are no frame within the
   // limits; later ones are dropped.
-  MpiFrameReceiver(MpiWorld* world, int from, uint32_t channel, size_t slots,
+  MpiFrameReceiver(MpiWorld* world, int from, uint32_t channel,
                    std::function<void(absl::Status)> on_failure);
   ~MpiFrameReceiver() override;
 
@@ -50,7 +48,6 @@ class MpiFrameReceiver final : public FrameReceiver {
   MpiWorld* const world_;
   const int from_;
   const uint32_t channel_;
-  const size_t slots_;
   const std::function<void(absl::Status)> on_failure_;
 };
 

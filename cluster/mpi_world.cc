@@ -73,8 +73,10 @@ class InitGuard {
 // The receiving end of a channel. MPI fills receives in the order in which they were posted, so
 // only the oldest need be asked.
 struct Channel {
-  std::vector<std::vector<uint8_t>> buffers;  // [slots][max_bytes]
-  std::vector<MPI_Request> requests;          // [slots], persistent
+  // [slots] of max_bytes each. Not initialised: pages that no message reached cost no memory.
+  std::vector<std::unique_ptr<uint8_t[]>> buffers;
+  size_t max_bytes = 0;
+  std::vector<MPI_Request> requests;  // [slots], persistent
   size_t oldest = 0;
 
   Mutex mu;  // held while the handler runs
@@ -131,7 +133,10 @@ class MpiWorld::Impl {
   void Listen(int from, uint32_t channel, size_t max_bytes, size_t slots, MessageHandler handler)
       ABSL_LOCKS_EXCLUDED(mu_) {
     auto listener = std::make_shared<Channel>();
-    listener->buffers.assign(slots, std::vector<uint8_t>(max_bytes));
+    listener->max_bytes = max_bytes;
+    for (size_t slot = 0; slot < slots; ++slot) {
+      listener->buffers.push_back(std::make_unique_for_overwrite<uint8_t[]>(max_bytes));
+    }
     listener->requests.assign(slots, MPI_REQUEST_NULL);
     {
       MutexLock channel_lock(listener->mu);
@@ -271,9 +276,8 @@ bool MpiWorld::Impl::TakeOrders() {
   for (NewChannel& order : channels) {
     Channel& channel = *order.channel;
     for (size_t i = 0; i < channel.requests.size(); ++i) {
-      std::vector<uint8_t>& buffer = channel.buffers[i];
-      MPI_Recv_init(buffer.data(), static_cast<int>(buffer.size()), MPI_BYTE, order.from, order.tag,
-                    MPI_COMM_WORLD, &channel.requests[i]);
+      MPI_Recv_init(channel.buffers[i].get(), static_cast<int>(channel.max_bytes), MPI_BYTE,
+                    order.from, order.tag, MPI_COMM_WORLD, &channel.requests[i]);
       MPI_Start(&channel.requests[i]);
     }
     listening_.push_back(std::move(order.channel));
@@ -314,8 +318,8 @@ bool MpiWorld::Impl::TakeMessages() {
       MPI_Get_count(&status, MPI_BYTE, &bytes);
       {
         MutexLock lock(channel.mu);
-        const std::vector<uint8_t>& buffer = channel.buffers[channel.oldest];
-        if (channel.handler) channel.handler({buffer.data(), static_cast<size_t>(bytes)});
+        const uint8_t* message = channel.buffers[channel.oldest].get();
+        if (channel.handler) channel.handler({message, static_cast<size_t>(bytes)});
       }
       MPI_Start(&request);
       channel.oldest = (channel.oldest + 1) % channel.requests.size();

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "model/content_id.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "base/mapped_file.h"
@@ -11,12 +14,24 @@
 namespace tern {
 namespace {
 
+constexpr size_t kPieceBytes = 16 << 20;
+
+// Pages that were read do not stay in this process's memory: it may have less than the file takes.
+void Update(Sha256& hash, std::span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const std::span<const uint8_t> piece = bytes.first(std::min(kPieceBytes, bytes.size()));
+    hash.Update(piece);
+    ReleasePages(piece);
+    bytes = bytes.subspan(piece.size());
+  }
+}
+
 std::optional<std::string> Hash(const std::string& path) {
   Sha256 hash;
   for (const std::string& file : FilesAt(path)) {
     const absl::StatusOr<std::unique_ptr<MappedFile>> mapped = MappedFile::Open(file);
     if (!mapped.ok()) return std::nullopt;
-    hash.Update((*mapped)->bytes());
+    Update(hash, (*mapped)->bytes());
   }
   return hash.Finish();
 }

@@ -35,7 +35,7 @@ StepFrame OneRow() {
 // One end: hands each frame that comes to the thread that waits for it, as a stage's runner does.
 class End {
  public:
-  End(MpiWorld* world, int other) : receiver_(world, other, ChannelTo(world->rank()), 3, Ignore) {
+  End(MpiWorld* world, int other) : receiver_(world, other, ChannelTo(world->rank()), Ignore) {
     FrameLimits limits;
     limits.epoch = 1;
     limits.dim = kDim;

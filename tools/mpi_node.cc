@@ -13,11 +13,6 @@ namespace {
 
 constexpr uint64_t kEpoch = 1;  // the one plan of a job
 
-// Steps that are in flight in a pipeline.
-uint32_t StepsInFlight(const MpiReplica& replica) {
-  return static_cast<uint32_t>(replica.stages.size()) + 1;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<MpiNode>> MpiNode::Create(const MpiPlan& plan,
@@ -146,10 +141,9 @@ absl::Status MpiNode::Listen(size_t replica, size_t stage, FrameHandler handler)
     return absl::OkStatus();
   }
   receivers_.push_back(std::make_unique<MpiFrameReceiver>(
-      options_.world, from, channel, StepsInFlight(plan_.replicas[replica]),
-      [this](const absl::Status& status) { Fail(status); }));
-  FrameLimits limits = LimitsOf(kEpoch, options_.file->config(),
-                                plan_.replicas[replica].kv_pages, options_.max_rows);
+      options_.world, from, channel, [this](const absl::Status& status) { Fail(status); }));
+  FrameLimits limits = LimitsOf(kEpoch, options_.file->config(), plan_.replicas[replica].kv_pages,
+                                options_.max_rows);
   limits.expect_hidden = stage > 0 && stage < plan_.replicas[replica].stages.size();
   receivers_.back()->Accept(limits, std::move(handler));
   return absl::OkStatus();
