@@ -19,7 +19,8 @@ inline constexpr char kUnixScheme[] = "unix:";
 bool IsUnixAddress(const std::string& address);
 
 // An address for a socket, "unix:" and a path `tern-<pid>-<random>.sock` in ${XDG_RUNTIME_DIR}, or
-// in /tmp/tern-<uid>, which is made: whoever finds that path has the listener on his machine.
+// in /tmp/tern-<uid>, which is made: whoever finds that path has the listener on his machine. Such
+// sockets there whose listeners are gone, killed before they could remove them, are removed.
 // FAILED_PRECONDITION if the folder is not this user's alone, or the path is too long.
 absl::StatusOr<std::string> NewUnixAddress();
 
