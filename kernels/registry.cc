@@ -190,6 +190,7 @@ std::span<const AttentionKernel> AttentionKernels() {
   static const AttentionKernel kTable[] = {
 #if defined(__x86_64__)
     kAttentionAvx512Vnni,
+    kAttentionAvxVnni,
     kAttentionAvx2,
 #elif defined(__aarch64__)
     kAttentionNeonDotprod,

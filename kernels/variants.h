@@ -45,6 +45,7 @@ void GemmB3R16AvxVnni(const GemmArgs& args);
 void GroupGemmT2R16AvxVnni(const GroupGemmArgs& args);
 void ScreenQ8R16AvxVnni(const GemmArgs& args);
 extern const ProbeKernel kProbeAvxVnni;
+extern const AttentionKernel kAttentionAvxVnni;
 
 void GemvTL2R32Avx2(const GemvArgs& args);
 void GemmTL2R32Avx2(const GemmArgs& args);

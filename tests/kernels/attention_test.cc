@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/registry.h"
+#include "tests/kernels/tested_kernels.h"
 
 namespace tern {
 namespace {
@@ -437,8 +438,7 @@ TEST_P(AttentionTest, Q8EqualsTheDocumentedOrder) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, AttentionTest,
-                         ::testing::ValuesIn(AttentionKernels().begin(), AttentionKernels().end()),
+INSTANTIATE_TEST_SUITE_P(All, AttentionTest, ::testing::ValuesIn(TestedAttentionKernels()),
                          [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace

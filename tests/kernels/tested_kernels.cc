@@ -14,6 +14,7 @@ void GemmB3R16Evex(const GemmArgs& args);
 void GroupGemmT2R16Evex(const GroupGemmArgs& args);
 void ScreenQ8R16Evex(const GemmArgs& args);
 extern const ProbeKernel kProbeEvex;
+extern const AttentionKernel kAttentionEvex;
 #endif
 
 namespace {
@@ -44,6 +45,12 @@ std::vector<GroupGemmKernel> TestedGroupGemmKernels() {
 std::vector<ScreenKernel> TestedScreenKernels() {
   return With(ScreenKernels(), {{"screen_q8r16_evex", Isa::kAvx512Vnni, ScreenQ8R16Evex}});
 }
+std::vector<AttentionKernel> TestedAttentionKernels() {
+  AttentionKernel attention = kAttentionEvex;
+  attention.name = "attention_evex";
+  attention.isa = Isa::kAvx512Vnni;
+  return With(AttentionKernels(), {attention});
+}
 std::vector<ProbeKernel> TestedProbeKernels() {
   ProbeKernel probe = kProbeEvex;
   probe.name = "probe_evex";
@@ -55,6 +62,7 @@ std::vector<GemvKernel> TestedGemvKernels() { return With(GemvKernels(), {}); }
 std::vector<GemmKernel> TestedGemmKernels() { return With(GemmKernels(), {}); }
 std::vector<GroupGemmKernel> TestedGroupGemmKernels() { return With(GroupGemmKernels(), {}); }
 std::vector<ScreenKernel> TestedScreenKernels() { return With(ScreenKernels(), {}); }
+std::vector<AttentionKernel> TestedAttentionKernels() { return With(AttentionKernels(), {}); }
 std::vector<ProbeKernel> TestedProbeKernels() { return With(ProbeKernels(), {}); }
 #endif
 

@@ -14,6 +14,7 @@ std::vector<GemvKernel> TestedGemvKernels();
 std::vector<GemmKernel> TestedGemmKernels();
 std::vector<GroupGemmKernel> TestedGroupGemmKernels();
 std::vector<ScreenKernel> TestedScreenKernels();
+std::vector<AttentionKernel> TestedAttentionKernels();
 std::vector<ProbeKernel> TestedProbeKernels();
 
 }  // namespace tern
