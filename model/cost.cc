@@ -32,10 +32,7 @@ void AddMatrix(const BitLinear& matrix, StageCost& cost) {
 StageCost CostOf(const StageWeights& weights) {
   StageCost cost;
   for (const LayerWeights& layer : weights.layers) {
-    for (const BitLinear* matrix : {&layer.attn_q, &layer.attn_k, &layer.attn_v, &layer.attn_output,
-                                    &layer.ffn_gate, &layer.ffn_up, &layer.ffn_down}) {
-      AddMatrix(*matrix, cost);
-    }
+    for (const BitLinear* matrix : MatricesOf(layer)) AddMatrix(*matrix, cost);
   }
   const EmbeddingTable& head = weights.head();
   // A stage without the last layer has no output norm, and its embedding is no head.

@@ -4,6 +4,7 @@
 #ifndef TERN_MODEL_LAYER_H_
 #define TERN_MODEL_LAYER_H_
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -33,6 +34,11 @@ struct LayerWeights {
   BitLinear ffn_down;               // [dim, ffn_dim]
   NormWeights post_ffw_norm;        // [dim]
 };
+
+inline std::array<const BitLinear*, 7> MatricesOf(const LayerWeights& layer) {
+  return {&layer.attn_q,   &layer.attn_k, &layer.attn_v,  &layer.attn_output,
+          &layer.ffn_gate, &layer.ffn_up, &layer.ffn_down};
+}
 
 // Which layer: of the model, and of the stage's cache.
 struct LayerIndex {

@@ -75,6 +75,8 @@ Transformer::~Transformer() = default;
 
 StageCost Transformer::Cost() const { return CostOf(state_->weights); }
 
+void Transformer::EvictWeights() const { EvictFromCaches(state_->weights); }
+
 const ModelConfig& Transformer::config() const { return state_->config; }
 LayerRange Transformer::range() const { return state_->range; }
 

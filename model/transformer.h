@@ -97,6 +97,10 @@ class Transformer {
   // layer.
   void OutputNorm(std::span<const float> hidden /*[rows, dim]*/, float* out /*[rows, dim]*/);
 
+  // Drops the weights from the processors' caches, where parts of a large model rarely are when
+  // their turn comes: for measurements by a few layers.
+  void EvictWeights() const;
+
   // What was loaded costs.
   StageCost Cost() const;
 

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/cache_directory.h"
+#include "base/cache_eviction.h"
 #include "base/mapped_file.h"
 #include "base/status_macros.h"
 #include "formats/dense.h"
@@ -340,6 +341,19 @@ uint64_t LoadedBytes(const ModelConfig& config, const TensorSpec& tensor) {
       tensor.role == TensorRole::kHead ? config.head_type : config.embedding_type;
   if (IsTernary(type)) return LoadedMatrixBytes(rows, cols, TableGroupCols(type, cols));
   return rows * DenseRowBytes(type, cols);
+}
+
+void EvictFromCaches(const StageWeights& weights) {
+  const auto evict = [](const auto& arrays) {
+    for (const std::span<const uint8_t> bytes : arrays) EvictFromCaches(bytes);
+  };
+  for (const LayerWeights& layer : weights.layers) {
+    for (const BitLinear* matrix : MatricesOf(layer)) evict(ArraysOf(*matrix));
+  }
+  evict(ArraysOf(weights.screen));
+  const EmbeddingTable& head = weights.head();
+  EvictFromCaches({head.dense.data(), head.dense.size()});
+  evict(ArraysOf(head.ternary));
 }
 
 std::vector<TensorSpec> StageTensorSpecs(const ModelConfig& config, LayerRange range) {

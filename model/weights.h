@@ -29,6 +29,9 @@ struct StageWeights {
   const EmbeddingTable& head() const { return own_head.empty() ? embedding : own_head; }
 };
 
+// Drops what matrices and head are multiplied by from the processors' caches.
+void EvictFromCaches(const StageWeights& weights);
+
 // The tensors that a stage of these layers needs, in a fixed order: the embedding, its layers, the
 // output norm, the head. REQUIRES a range within the model.
 std::vector<TensorSpec> StageTensorSpecs(const ModelConfig& config, LayerRange range);

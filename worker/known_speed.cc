@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "base/cpuset.h"
 #include "base/file_notes.h"
+#include "base/host_id.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "base/version.h"
@@ -24,8 +25,8 @@ constexpr absl::Duration kKept = absl::Hours(7 * 24);
 std::string NameFor(const Topology& topology, const std::vector<int>& cpus, const Kernels& kernels,
                     size_t threads) {
   const std::string text = absl::StrCat(
-      kVersion, "\n", topology.ToString(), "\n", topology.processor_quota, "\n", CpusetName(cpus),
-      "\n", threads, "\n", IsaName(kernels.isa), "\n",
+      kVersion, "\n", HostId(), "\n", topology.ToString(), "\n", topology.processor_quota, "\n",
+      CpusetName(cpus), "\n", threads, "\n", IsaName(kernels.isa), "\n",
       kernels.is_forced ? kernels.matrix.ToString() : "", "\n", kernels.screen_from_rows);
   return "speed-" + Sha256Hex({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }

@@ -5,11 +5,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <random>
+#include <span>
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/cache_eviction.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "formats/tensor.h"
@@ -26,9 +29,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A step is repeated for so long, at least once more; the fastest counts, as whatever else the
-// machine does only makes one slower.
-constexpr std::chrono::duration<double> kRepeatFor(0.04);
+// Everything is measured once after the other, again and again for so long, at least twice; the
+// fastest counts, as whatever else the machine does only makes one slower.
+constexpr std::chrono::duration<double> kMeasureFor(0.5);
 // A step that would take longer is not run.
 constexpr double kMostSeconds = 0.25;
 // Rows of one sequence in a step: so few that attention hardly counts.
@@ -37,13 +40,12 @@ constexpr uint32_t kSequenceRows = 32;
 constexpr uint32_t kAttentionRows = 64;
 constexpr uint32_t kAttentionCached = 960;
 
-// Layers of BitNet b1.58 2B-4T, enough of them that no cache of a usual size holds them, and a part
-// of its head.
+// Layers of BitNet b1.58 2B-4T and a part of its head.
 ModelConfig MeasuredConfig() {
   ModelConfig config;
   config.architecture = "bitnet-b1.58";
   config.sub_norms = true;
-  config.vocab = 8192;
+  config.vocab = 32768;
   config.dim = 2560;
   config.ffn_dim = 6912;
   config.layers = 4;
@@ -56,11 +58,16 @@ ModelConfig MeasuredConfig() {
   return config;
 }
 
-// Every matrix from the same bytes: kernels take as long for them as for any. The head is of random
-// numbers, because a search for its largest logits takes longer the more of them are near those.
+// A search for the largest logits computes rows near them in full, about as many in a large head as
+// in a small one. As the head is a quarter of a usual one, only every fourth row is a large one.
+constexpr size_t kLargeRowEvery = 4;
+
+// Every matrix from the same bytes: kernels take as long for them as for any. Norms do not scale.
+// The head is of random numbers.
 class EvenTensors final : public TensorSource {
  public:
   explicit EvenTensors(const ModelConfig& config) {
+    std::map<TensorType, uint64_t> longest;
     for (const TensorSpec& spec : StageTensorSpecs(config, {0, config.layers})) {
       const TensorType type = spec.role == TensorRole::kNorm     ? TensorType::kF32
                               : spec.role == TensorRole::kMatrix ? TensorType::kI2S
@@ -68,60 +75,81 @@ class EvenTensors final : public TensorSource {
       const absl::StatusOr<uint64_t> bytes = TensorBytes(type, spec.shape);
       TERN_CHECK(bytes.ok());  // the shapes are ours
       tensors_.push_back({spec.name, type, spec.shape, *bytes});
-      longest_ = std::max(longest_, *bytes);
+      longest[type] = std::max(longest[type], *bytes);
     }
-    bytes_ = AlignedBuffer<uint8_t>(longest_);
-    // Zeros in I2_S, finite numbers in float32.
-    std::memset(bytes_.data(), 0x55, longest_);
-    halves_ = AlignedBuffer<uint16_t>(longest_ / sizeof(uint16_t));
-    std::mt19937 random(1);
-    // Of either sign, from 2^-5 to 2^-4.
-    for (uint16_t& half : halves_) half = static_cast<uint16_t>((random() & 0x83ff) | 0x2800);
+    for (const auto& [type, bytes] : longest) {
+      bytes_[type] = std::make_shared<AlignedBuffer<uint8_t>>(bytes);
+    }
+    AlignedBuffer<uint8_t>& trits = *bytes_[TensorType::kI2S];
+    std::memset(trits.data(), 0x55, trits.size());  // zeros
+    const std::span<float> norms = As<float>(TensorType::kF32);
+    std::fill(norms.begin(), norms.end(), 1.0f);
+    FillHead(As<uint16_t>(TensorType::kF16), config.dim);
   }
 
   absl::StatusOr<TensorView> Find(absl::string_view name) const override {
     for (const TensorInfo& tensor : tensors_) {
       if (tensor.name != name) continue;
-      const bool is_half = tensor.type == TensorType::kF16;
-      const auto* halves = reinterpret_cast<const uint8_t*>(halves_.data());
-      return TensorView{tensor, {is_half ? halves : bytes_.data(), tensor.bytes}};
+      const auto& bytes = bytes_.at(tensor.type);
+      // As if they were mapped from a file: a head is then kept where it is.
+      return TensorView{tensor, {bytes->data(), tensor.bytes}, bytes, /*is_mapped=*/true};
     }
     return absl::NotFoundError(name);
   }
 
  private:
+  template <typename T>
+  std::span<T> As(TensorType type) {
+    AlignedBuffer<uint8_t>& bytes = *bytes_[type];
+    return {reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)};
+  }
+
+  static void FillHead(std::span<uint16_t> halves, size_t cols) {
+    std::vector<uint16_t> random(100'003);  // no multiple of any row
+    std::mt19937 generator(1);
+    for (uint16_t& bits : random) bits = static_cast<uint16_t>(generator());
+    for (size_t i = 0; i < halves.size(); ++i) {
+      // Of either sign, from 2^-5 to 2^-4 or half as large.
+      const uint32_t exponent = i / cols % kLargeRowEvery == 0 ? 0x2800 : 0x2400;
+      halves[i] = static_cast<uint16_t>((random[i % random.size()] & 0x83ff) | exponent);
+    }
+  }
+
   std::vector<TensorInfo> tensors_;
-  uint64_t longest_ = 0;
-  AlignedBuffer<uint8_t> bytes_;
-  AlignedBuffer<uint16_t> halves_;
+  std::map<TensorType, std::shared_ptr<AlignedBuffer<uint8_t>>> bytes_;  // for any tensor of a type
 };
 
-// Seconds of the fastest of several runs.
-template <typename Step>
-double FastestSeconds(const Step& step) {
-  const auto end = Clock::now() + kRepeatFor;
-  double fastest = 1e9;
-  for (int run = 0; run < 2 || Clock::now() < end; ++run) {
-    const auto start = Clock::now();
-    step();
-    const std::chrono::duration<double> seconds = Clock::now() - start;
-    fastest = std::min(fastest, std::max(seconds.count(), 1e-7));
-    if (fastest > kMostSeconds) break;
+constexpr double kNotMeasured = 1e9;  // seconds
+
+// The fastest so far.
+struct Fastest {
+  RowSeconds layers, head;
+  double attention = kNotMeasured;
+  double reading = kNotMeasured;
+
+  Fastest() {
+    layers.seconds.fill(kNotMeasured);
+    head.seconds.fill(kNotMeasured);
   }
-  return fastest;
+};
+
+template <typename Step>
+double SecondsOf(const Step& step) {
+  const auto start = Clock::now();
+  step();
+  const std::chrono::duration<double> seconds = Clock::now() - start;
+  return std::max(seconds.count(), 1e-7);
 }
 
-// Seconds of steps of kMeasuredRows, each by `measure(rows)`; in proportion where that would take
-// too long.
+// Steps of kMeasuredRows, each by `measure(rows)`; in proportion where that would take too long.
 template <typename Measure>
-RowSeconds MeasureRows(const Measure& measure) {
-  RowSeconds times;
+void MeasureRows(const Measure& measure, RowSeconds& fastest) {
   for (size_t i = 0; i < kMeasuredRows.size(); ++i) {
     const double grows = i == 0 ? 0 : static_cast<double>(kMeasuredRows[i]) / kMeasuredRows[i - 1];
-    const double expected = i == 0 ? 0 : times.seconds[i - 1] * grows;
-    times.seconds[i] = expected > kMostSeconds ? expected : measure(kMeasuredRows[i]);
+    const double expected = i == 0 ? 0 : fastest.seconds[i - 1] * grows;
+    double& seconds = fastest.seconds[i];
+    seconds = expected > kMostSeconds ? expected : std::min(seconds, measure(kMeasuredRows[i]));
   }
-  return times;
 }
 
 // The model, and room for the steps that are measured.
@@ -145,16 +173,16 @@ class MeasuredModel {
       batch.push_back({batch.size() + 1, cached, std::min(sequence_rows, rows - row)});
     }
     std::vector<float> hidden(size_t{rows} * config().dim);
-    return FastestSeconds([&] {
-      std::fill(hidden.begin(), hidden.end(), 1.0f);
-      for (const SequenceRows& entry : batch) {
-        pages_.Release(cache_, entry.sequence);
-        TERN_CHECK(pages_.Reserve(cache_, entry.sequence, cached + entry.rows).ok());
-        cache_.Advance(entry.sequence, cached);
-      }
-      TERN_CHECK(transformer_->Forward(batch, cache_, hidden.data()).ok());
-      for (const SequenceRows& entry : batch) pages_.Release(cache_, entry.sequence);
-    });
+    std::fill(hidden.begin(), hidden.end(), 1.0f);
+    for (const SequenceRows& entry : batch) {
+      TERN_CHECK(pages_.Reserve(cache_, entry.sequence, cached + entry.rows).ok());
+      cache_.Advance(entry.sequence, cached);
+    }
+    transformer_->EvictWeights();
+    const double seconds =
+        SecondsOf([&] { TERN_CHECK(transformer_->Forward(batch, cache_, hidden.data()).ok()); });
+    for (const SequenceRows& entry : batch) pages_.Release(cache_, entry.sequence);
+    return seconds;
   }
 
   // As for sequences that take the likeliest token.
@@ -162,12 +190,13 @@ class MeasuredModel {
     std::vector<float> hidden(size_t{rows} * config().dim);
     std::mt19937 random(2);
     for (float& x : hidden) x = static_cast<float>(random()) * 0x1p-31f - 1;
+    transformer_->EvictWeights();
     if (transformer_->CanFindTop(1)) {
       const std::vector<TopRequest> requests(rows);
-      return FastestSeconds([&] { transformer_->TopLogits(hidden, requests); });
+      return SecondsOf([&] { transformer_->TopLogits(hidden, requests); });
     }
     std::vector<float> logits(size_t{rows} * config().vocab);
-    return FastestSeconds([&] { transformer_->Logits(hidden, logits.data()); });
+    return SecondsOf([&] { transformer_->Logits(hidden, logits.data()); });
   }
 
   const ModelConfig& config() const { return transformer_->config(); }
@@ -189,26 +218,36 @@ ProbeKernel BestProbe() {
   return {};
 }
 
-// Bytes a second.
-double MeasureReading(ThreadPool& pool) {
-  constexpr size_t kBytes = size_t{64} << 20;
-  const ProbeKernel probe = BestProbe();
-  AlignedBuffer<uint8_t> bytes(kBytes);
-  const auto part = [&](size_t thread) {
-    return SplitRange(kBytes, kProbeBlockBytes, thread, pool.size());
-  };
-  // Every thread writes its part first, so that the pages lie next to it.
-  pool.Run([&](size_t thread) {
-    std::memset(bytes.data() + part(thread).begin, 1, part(thread).size());
-  });
-  std::atomic<uint64_t> sink = 0;
-  const double seconds = FastestSeconds([&] {
-    pool.Run([&](size_t thread) {
-      sink += probe.read(bytes.data() + part(thread).begin, part(thread).size());
+class MeasuredReading {
+ public:
+  static constexpr size_t kBytes = size_t{64} << 20;
+
+  explicit MeasuredReading(ThreadPool& pool) : pool_(pool), bytes_(kBytes) {
+    // Every thread writes its part first, so that the pages lie next to it.
+    pool_.Run([&](size_t thread) {
+      std::memset(bytes_.data() + Part(thread).begin, 1, Part(thread).size());
     });
-  });
-  return kBytes / seconds;
-}
+  }
+
+  double Seconds() {
+    EvictFromCaches({bytes_.data(), bytes_.size()});
+    return SecondsOf([&] {
+      pool_.Run([&](size_t thread) {
+        sink_ += probe_.read(bytes_.data() + Part(thread).begin, Part(thread).size());
+      });
+    });
+  }
+
+ private:
+  IndexRange Part(size_t thread) const {
+    return SplitRange(kBytes, kProbeBlockBytes, thread, pool_.size());
+  }
+
+  ThreadPool& pool_;
+  const ProbeKernel probe_ = BestProbe();
+  AlignedBuffer<uint8_t> bytes_;
+  std::atomic<uint64_t> sink_ = 0;
+};
 
 // Weights of the ternary matrices of a layer.
 double WeightsOfLayer(const ModelConfig& config) {
@@ -220,32 +259,44 @@ double WeightsOfLayer(const ModelConfig& config) {
   return weights;
 }
 
+WorkerSpeed SpeedOf(const ModelConfig& config, const Fastest& fastest) {
+  constexpr double kGiga = 1e9;
+  const double weights = WeightsOfLayer(config) * config.layers;
+  const auto head_bytes = static_cast<double>(ScreenBytes(config.vocab, config.dim));
+  const double products = 2.0 * config.q_dim() * kAttentionRows * kAttentionCached * config.layers;
+  WorkerSpeed speed;
+  for (size_t i = 0; i < kMeasuredRows.size(); ++i) {
+    speed.ternary.seconds[i] = fastest.layers.seconds[i] * kGiga / weights;
+    speed.dense.seconds[i] = fastest.head.seconds[i] * kGiga / head_bytes;
+  }
+  // Of two noisy times: never less than a tenth of the larger.
+  const double attention =
+      std::max(fastest.attention - fastest.layers.For(kAttentionRows), fastest.attention / 10);
+  speed.attention = attention * kGiga / products;
+  speed.read_bytes_per_second = MeasuredReading::kBytes / fastest.reading;
+  return speed;
+}
+
 }  // namespace
 
 absl::StatusOr<WorkerSpeed> MeasureSpeed(const Kernels& kernels, ThreadPool& pool) {
-  constexpr double kGiga = 1e9;
   const ModelConfig config = MeasuredConfig();
   // A head is screened as one of a usual size would be, unless none is.
   Kernels as_large = kernels;
   if (as_large.screen_from_rows == kScreenFromRows) as_large.screen_from_rows = 0;
   TERN_ASSIGN_OR_RETURN(MeasuredModel model, MeasuredModel::Create(config, as_large, pool));
-  const double weights = WeightsOfLayer(config) * config.layers;
-  WorkerSpeed speed;
-  speed.ternary =
-      MeasureRows([&](uint32_t rows) { return model.LayersSeconds(rows, 0, kSequenceRows); });
-  const double attention_step =
-      model.LayersSeconds(kAttentionRows, kAttentionCached, kAttentionRows);
-  const double products = 2.0 * config.q_dim() * kAttentionRows * kAttentionCached * config.layers;
-  // Of two noisy times: never less than a tenth of the larger.
-  speed.attention =
-      std::max(attention_step - speed.ternary.For(kAttentionRows), attention_step / 10) / products *
-      kGiga;
-  for (double& seconds : speed.ternary.seconds) seconds *= kGiga / weights;
-  speed.dense = MeasureRows([&](uint32_t rows) { return model.HeadSeconds(rows); });
-  const auto head_bytes = static_cast<double>(ScreenBytes(config.vocab, config.dim));
-  for (double& seconds : speed.dense.seconds) seconds *= kGiga / head_bytes;
-  speed.read_bytes_per_second = MeasureReading(pool);
-  return speed;
+  MeasuredReading reading(pool);
+  Fastest fastest;
+  const auto end = Clock::now() + kMeasureFor;
+  for (int pass = 0; pass < 2 || Clock::now() < end; ++pass) {
+    MeasureRows([&](uint32_t rows) { return model.LayersSeconds(rows, 0, kSequenceRows); },
+                fastest.layers);
+    MeasureRows([&](uint32_t rows) { return model.HeadSeconds(rows); }, fastest.head);
+    fastest.attention = std::min(
+        fastest.attention, model.LayersSeconds(kAttentionRows, kAttentionCached, kAttentionRows));
+    fastest.reading = std::min(fastest.reading, reading.Seconds());
+  }
+  return SpeedOf(config, fastest);
 }
 
 }  // namespace tern

@@ -11,9 +11,9 @@
 namespace tern {
 
 // Runs layers and a head as wide as those of a 2B model, for a step of each of kMeasuredRows, with
-// all threads of `pool` and with the kernels that a stage would get; and reads memory. Takes a good
-// part of a second and some 150 MB; slow machines are not asked for the larger steps, which then
-// count in proportion. Errors of loading a model.
+// all threads of `pool`, with the kernels that a stage would get and weights that come from memory;
+// and reads memory. Takes a second or two and some 400 MB; slow machines are not asked for the
+// larger steps, which then count in proportion. Errors of loading a model.
 absl::StatusOr<WorkerSpeed> MeasureSpeed(const Kernels& kernels, ThreadPool& pool);
 
 }  // namespace tern
