@@ -46,6 +46,7 @@ absl::StatusOr<std::vector<NamedDeployment>> Deploy(const DeploymentOptions& opt
     deployments.push_back({.name = absl::StrCat(cpus, " workers, 1 thread each, ", sockets),
                            // To the coordinator and back, too.
                            .links = static_cast<uint32_t>(cpus + 1),
+                           .tcp = links != Links::kUnixSockets,
                            .link_mbit = links == Links::kSlowTcp ? options.link_mbit : 0,
                            .deployment = std::move(workers)});
     return absl::OkStatus();
@@ -72,7 +73,8 @@ absl::Status Bench(const Flags& flags) {
   }
   cpus.resize(flags.workers);
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, ModelFile::Open(flags.model));
-  const ClusterBenchOptions& options = flags.options;
+  ClusterBenchOptions options = flags.options;
+  options.cpus = cpus;
   const uint64_t most =
       std::max<uint64_t>({options.prompt, options.long_prompt, MostStreamTokens(options.tokens)}) +
       1;

@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "bench/stopwatch.h"
+#include "tools/bare_hop.h"
 #include "tools/streams.h"
 
 namespace tern {
@@ -27,6 +28,7 @@ struct Round {
   double prefill = 0;  // tokens/s
   double token = 0;    // seconds, the mean
   double links = 0;    // seconds of that in which no stage computed
+  double bare = 0;     // seconds of a bare socket in place of one link
 };
 
 // A long prompt beside short requests.
@@ -106,7 +108,7 @@ class ClusterBench {
   ClusterBench(const ModelConfig& config, const ClusterBenchOptions& options)
       : config_(config), options_(options) {}
 
-  absl::StatusOr<Round> RunRound(Deployment& deployment);
+  absl::StatusOr<Round> RunRound(const NamedDeployment& named);
   // Tokens a second of many streams.
   absl::StatusOr<double> DecodeRate(Deployment& deployment, uint32_t streams);
   absl::StatusOr<Disturbance> Disturb(Deployment& deployment);
@@ -235,11 +237,19 @@ absl::StatusOr<Disturbance> ClusterBench::Disturb(Deployment& deployment) {
   return disturbance;
 }
 
-absl::StatusOr<Round> ClusterBench::RunRound(Deployment& deployment) {
+absl::StatusOr<Round> ClusterBench::RunRound(const NamedDeployment& named) {
+  Deployment& deployment = *named.deployment;
   Round round;
   TERN_ASSIGN_OR_RETURN(round.decode, DecodeRate(deployment, options_.streams));
   TERN_ASSIGN_OR_RETURN(round.prefill, Prefill(deployment, options_.prompt));
   TERN_RETURN_IF_ERROR(RunAlone(deployment, round));
+  if (named.links == 0) return round;
+  // A stage's share of the token: so long the next one waits.
+  const absl::Duration pause = absl::Seconds(round.token / std::max(1u, named.links - 1));
+  TERN_ASSIGN_OR_RETURN(round.bare, BareHopSeconds({.tcp = named.tcp,
+                                                    .bytes = config_.dim * sizeof(float),
+                                                    .pause = pause,
+                                                    .cpus = options_.cpus}));
   return round;
 }
 
@@ -257,6 +267,7 @@ ClusterResult Summarize(const NamedDeployment& named, const std::vector<Round>& 
   if (named.links > 0) {
     result.link_us =
         Over(rounds, [&](const Round& round) { return round.links * 1e6 / named.links; });
+    result.bare_us = Over(rounds, [](const Round& round) { return round.bare * 1e6; });
   }
   result.quiet_p99_ms = disturbance.quiet * 1e3;
   result.disturbed_p99_ms = disturbance.disturbed * 1e3;
@@ -311,7 +322,7 @@ absl::StatusOr<ClusterReport> BenchCluster(const std::vector<NamedDeployment>& d
   double done = 0;
   for (uint32_t round = 0; round < options.repeat; ++round) {
     for (size_t i = 0; i < deployments.size(); ++i) {
-      TERN_ASSIGN_OR_RETURN(const Round numbers, bench.RunRound(*deployments[i].deployment));
+      TERN_ASSIGN_OR_RETURN(const Round numbers, bench.RunRound(deployments[i]));
       rounds[i].push_back(numbers);
       progress(++done / turns);
       if (round > 0 || !disturbs) continue;

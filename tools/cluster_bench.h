@@ -25,12 +25,14 @@ struct ClusterBenchOptions {
   uint32_t prompt = 2048;       // tokens of the prompt that is timed
   uint32_t long_prompt = 4000;  // that comes while short requests generate, in the first round
   uint32_t many_streams = 64;   // for the scheduler's share
+  std::vector<int> cpus = {};   // what the deployments compute on
 };
 
 // A deployment, as the table names it.
 struct NamedDeployment {
   std::string name;
   uint32_t links = 0;  // a token passes them on its way around; 0: within one process
+  bool tcp = false;    // they are TCP, else unix sockets
   // Mbit/s that each of them lets through in each direction; 0: whatever the machine does. One that
   // is limited is held against the deployment before it, too.
   uint32_t link_mbit = 0;
@@ -47,6 +49,7 @@ struct ClusterResult {
   Spread prefill_ratio;
   Spread token_ms;  // one stream alone: from one token to the next
   Spread link_us;   // of that, what no stage computed, for each link; zeros without links
+  Spread bare_us;   // a bare socket in place of a link, see tools/bare_hop.h; likewise
   // What the planner expects of the first two rates, and what they are of it.
   double expected_decode_tokens_per_s = 0;  // 0: nobody planned
   double expected_prefill_tokens_per_s = 0;

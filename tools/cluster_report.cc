@@ -44,6 +44,7 @@ Json ToJson(const ClusterResult& result) {
           {"prefill_ratio", SpreadJson(result.prefill_ratio)},
           {"token_ms", SpreadJson(result.token_ms)},
           {"link_us", SpreadJson(result.link_us)},
+          {"bare_us", SpreadJson(result.bare_us)},
           {"expected_decode_tokens_per_s", result.expected_decode_tokens_per_s},
           {"expected_prefill_tokens_per_s", result.expected_prefill_tokens_per_s},
           {"decode_of_expected", result.decode_of_expected},
@@ -58,7 +59,7 @@ Json ToJson(const ClusterResult& result) {
 std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions& options) {
   std::vector<std::vector<std::string>> speed = {{"deployment", "decode tokens/s", "of first",
                                                   "prefill tokens/s", "of first", "ms/token",
-                                                  "us/link"}};
+                                                  "us/link", "bare socket"}};
   std::vector<std::vector<std::string>> expected = {
       {"as the planner expects", "decode tokens/s", "measured", "prefill tokens/s", "measured"}};
   std::vector<std::vector<std::string>> pace = {
@@ -69,7 +70,8 @@ std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions
                      Percent(result.decode_ratio.median),
                      SpreadText(result.prefill_tokens_per_s, 1),
                      Percent(result.prefill_ratio.median), SpreadText(result.token_ms, 2),
-                     has_links ? SpreadText(result.link_us, 0) : ""});
+                     has_links ? SpreadText(result.link_us, 0) : "",
+                     has_links ? SpreadText(result.bare_us, 0) : ""});
     if (result.expected_decode_tokens_per_s > 0) {
       expected.push_back({result.name, absl::StrFormat("%.1f", result.expected_decode_tokens_per_s),
                           Percent(result.decode_of_expected),

@@ -55,7 +55,7 @@ expect "$scratch/g.txt" "note: different models"
 }
 expect "$scratch/h.txt" "unix sockets" "TCP " "TCP at 200 Mbit/s" "Over links of 200 Mbit/s" \
   "as the planner expects" "engine"
-expect "$scratch/h.json" '"decode_of_expected"' '"link_us"' '"long_prompt_seconds"' \
+expect "$scratch/h.json" '"decode_of_expected"' '"link_us"' '"bare_us"' '"long_prompt_seconds"' \
   '"slow_link"' '"mbit": 200' '"link_share"'
 
 "$tern" bench cluster "$model" --repeat 1 --streams 1 --tokens 4 --prompt 8 --long-prompt 0 \
