@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "partition/worker_profile.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -41,6 +42,17 @@ absl::Status CheckWorker(const WorkerProfile& worker) {
   return CheckLink(owner, worker.link);
 }
 
+// The most that noise makes of two equal times: see EvenOut.
+constexpr double kNoise = 1.8;
+
+bool IsNear(const RowSeconds& a, const RowSeconds& b) {
+  for (size_t i = 0; i < kMeasuredRows.size(); ++i) {
+    const auto [least, most] = std::minmax(a.seconds[i], b.seconds[i]);
+    if (least <= 0 || most > kNoise * least) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 double RowSeconds::For(double rows) const {
@@ -70,6 +82,17 @@ absl::Status Validate(const ClusterProfile& cluster) {
                                    pair.speed));
   }
   return absl::OkStatus();
+}
+
+void EvenOut(WorkerSpeed& a, WorkerSpeed& b) {
+  if (!IsNear(a.ternary, b.ternary) || !IsNear(a.dense, b.dense)) return;
+  for (size_t i = 0; i < kMeasuredRows.size(); ++i) {
+    a.ternary.seconds[i] = std::min(a.ternary.seconds[i], b.ternary.seconds[i]);
+    a.dense.seconds[i] = std::min(a.dense.seconds[i], b.dense.seconds[i]);
+  }
+  a.attention = std::min(a.attention, b.attention);
+  a.read_bytes_per_second = std::max(a.read_bytes_per_second, b.read_bytes_per_second);
+  b = a;
 }
 
 LinkSpeed FastLink() { return {.bytes_per_second = 10e9, .latency_seconds = 20e-6}; }

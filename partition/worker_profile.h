@@ -69,6 +69,12 @@ struct ClusterProfile {
 // workers.
 absl::Status Validate(const ClusterProfile& cluster);
 
+// Of two workers of one machine with as many threads: unless one takes nearly twice as long for
+// some step, their processors are of one kind, and they differ by what else the machine did while
+// they measured. Both then get the best of either's numbers. Else, or if one is not known, nothing
+// happens.
+void EvenOut(WorkerSpeed& a, WorkerSpeed& b);
+
 // A link that hides behind computing: for those that nobody measured.
 LinkSpeed FastLink();
 

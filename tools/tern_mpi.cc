@@ -225,6 +225,11 @@ class Rank {
     for (size_t rank = 0; rank < texts.size(); ++rank) {
       TERN_ASSIGN_OR_RETURN(WorkerProfile profile, DecodeProfile(texts[rank]));
       profile.host = hosts[rank];
+      for (WorkerProfile& other : machine_.cluster.workers) {
+        // Memory goes by threads.
+        const bool alike = other.host == profile.host && other.memory_bytes == profile.memory_bytes;
+        if (alike) EvenOut(profile.speed, other.speed);
+      }
       machine_.cluster.workers.push_back(std::move(profile));
     }
     if (ranks_.size() == 1) return absl::OkStatus();

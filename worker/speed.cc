@@ -38,7 +38,7 @@ constexpr double kMostSeconds = 0.25;
 constexpr uint32_t kSequenceRows = 32;
 // The step by which attention is measured, and what its rows attend to beside themselves.
 constexpr uint32_t kAttentionRows = 64;
-constexpr uint32_t kAttentionCached = 960;
+constexpr uint32_t kAttentionCached = 4032;
 
 // Layers of BitNet b1.58 2B-4T and a part of its head.
 ModelConfig MeasuredConfig() {
