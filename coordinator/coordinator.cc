@@ -108,7 +108,7 @@ class Coordinator::Impl {
   ModelManifest manifest_;
   absl::flat_hash_map<std::string, std::string> names_by_digest_;  // of its tensors
   Address address_;
-  const std::string unix_address_ = NewUnixAddressOrNone();
+  std::string unix_address_;  // empty: none
   std::atomic<bool> draining_{false};
   GrpcFrameReceiver receiver_;
   WeightsService weights_{[this](const std::string& sha256) { return FindByDigest(sha256); }};
@@ -161,6 +161,7 @@ absl::StatusOr<TensorView> Coordinator::Impl::FindByDigest(const std::string& sh
 
 absl::Status Coordinator::Impl::Start(const CoordinatorOptions& options, const Address& listen,
                                       const std::optional<Address>& metrics) {
+  if (options.unix_socket) unix_address_ = NewUnixAddressOrNone();
   engine_ = std::make_unique<Engine>(
       *tokenizer_, [this](const absl::Status& status) { controller_->OnEngineError(status); },
       options.recovery_timeout);

@@ -35,8 +35,9 @@ struct CoordinatorOptions {
   uint32_t prefill_chunk = 64;     // most prompt rows of one sequence in a step
   // How long requests wait for another pipeline when theirs is lost; 0: they end at once.
   absl::Duration recovery_timeout = absl::Seconds(30);
-  std::string metrics;    // where Prometheus may read, "host:port"; empty: nowhere
-  bool insecure = false;  // allow addresses that are not on loopback
+  std::string metrics;      // where Prometheus may read, "host:port"; empty: nowhere
+  bool unix_socket = true;  // listen there, too, for workers on this machine
+  bool insecure = false;    // allow addresses that are not on loopback
 };
 
 // Thread-safe.

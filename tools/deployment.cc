@@ -202,6 +202,7 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
   serve.workers = static_cast<uint32_t>(options.cpus.size());
   serve.streams = options.streams;
   serve.kv_tokens = options.kv_tokens;
+  serve.unix_socket = links == Links::kUnixSockets;
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<Coordinator> coordinator, Coordinator::Create(serve));
   std::string address = coordinator->address();
   std::vector<std::unique_ptr<Relay>> relays;
@@ -220,8 +221,7 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
     worker.threads = 1;
     worker.cpuset = absl::StrCat(cpu);
     worker.cache_directory = options.scratch;
-    // Only workers of one host share a socket.
-    if (links != Links::kUnixSockets) worker.host = worker.name;
+    worker.unix_socket = serve.unix_socket;
     if (links == Links::kSlowTcp) {
       TERN_ASSIGN_OR_RETURN(relays.emplace_back(), Relay::Listen(bytes_per_second));
       worker.advertise = relays.back()->address();

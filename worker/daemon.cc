@@ -331,9 +331,9 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
   TERN_ASSIGN_OR_RETURN(impl->kernels, ChooseKernels(options.kernel));
   impl->kernels.may_cache = true;
   impl->kernels.l2_bytes = impl->topology.l2_bytes;
-  TERN_ASSIGN_OR_RETURN(
-      ListeningServer listening,
-      Listen(listen, {impl->receiver.service(), impl->weights.service()}, NewUnixAddressOrNone()));
+  TERN_ASSIGN_OR_RETURN(ListeningServer listening,
+                        Listen(listen, {impl->receiver.service(), impl->weights.service()},
+                               options.unix_socket ? NewUnixAddressOrNone() : ""));
   impl->server = std::move(listening.server);
   impl->port = listening.address.port;
   impl->unix_address = listening.unix_address;

@@ -21,6 +21,7 @@ struct WorkerOptions {
   std::string coordinator;             // "host:port"
   std::string listen = "127.0.0.1:0";  // where frames come in; port 0: any
   std::string advertise;               // what others call that address; empty: as it is
+  bool unix_socket = true;             // listen there, too, for others on this machine
   std::string name;                    // unique in the cluster; empty: "host:pid"
   size_t threads = 0;                  // 0: one for each processor taken
   // See ParseCpuset; "auto": a NUMA node of this host that no other worker of the cluster is on, as
