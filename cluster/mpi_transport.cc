@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cluster/mpi_transport.h"
 
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,10 @@ constexpr size_t kResultBytes = 256;  // with its likely tokens; batches ask for
 // is the thread of MPI that decodes, and nothing moves without it.
 constexpr size_t kSlots = 2;
 
+// A link is two channels: frames there, and back how many of them were taken.
+uint32_t FramesOf(uint32_t link) { return 2 * link; }
+uint32_t CreditsOf(uint32_t link) { return 2 * link + 1; }
+
 // Of any frame within `limits`.
 size_t MostBytes(const FrameLimits& limits) {
   const size_t hidden = limits.expect_hidden ? limits.dim * sizeof(float) : 0;
@@ -31,18 +36,32 @@ size_t MostBytes(const FrameLimits& limits) {
 
 class Sender final : public FrameSender {
  public:
-  Sender(MpiWorld* world, int to, uint32_t channel) : world_(world), to_(to), channel_(channel) {}
+  Sender(MpiWorld* world, int to, uint32_t channel, LinkEvents events)
+      : world_(world), to_(to), channel_(channel), listens_(events.on_taken != nullptr) {
+    if (!listens_) return;
+    world_->Listen(to, CreditsOf(channel), sizeof(uint64_t), kSlots,
+                   [tell = std::move(events.on_taken)](std::span<const uint8_t> bytes) {
+                     uint64_t frames = 0;
+                     if (bytes.size() != sizeof(frames)) return;
+                     std::memcpy(&frames, bytes.data(), sizeof(frames));
+                     tell(frames);
+                   });
+  }
+  ~Sender() override {
+    if (listens_) world_->StopListening(CreditsOf(channel_));
+  }
 
   void Send(Frame frame) override {
     EncodedFrame encoded = EncodeFrame(frame);
     encoded.head.append(reinterpret_cast<const char*>(encoded.body.data()), encoded.body.size());
-    world_->Send(to_, channel_, std::move(encoded.head));
+    world_->Send(to_, FramesOf(channel_), std::move(encoded.head));
   }
 
  private:
   MpiWorld* const world_;
   const int to_;
   const uint32_t channel_;
+  const bool listens_;  // for credits
 };
 
 }  // namespace
@@ -50,13 +69,13 @@ class Sender final : public FrameSender {
 std::string MpiAddress(int rank, uint32_t channel) { return absl::StrCat(rank, "/", channel); }
 
 absl::StatusOr<std::unique_ptr<FrameSender>> MpiTransport::Connect(const std::string& address,
-                                                                   LinkEvents) {
+                                                                   LinkEvents events) {
   const std::vector<std::string> parts = absl::StrSplit(address, '/');
   int rank = -1;
   uint32_t channel = 0;
   if (parts.size() == 2 && absl::SimpleAtoi(parts[0], &rank) && rank >= 0 &&
       rank < world_->size() && absl::SimpleAtoi(parts[1], &channel)) {
-    return std::make_unique<Sender>(world_, rank, channel);
+    return std::make_unique<Sender>(world_, rank, channel, std::move(events));
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "address: found ", address, ", want RANK/CHANNEL of ", world_->size(), " ranks"));
@@ -77,9 +96,17 @@ void MpiFrameReceiver::Accept(const FrameLimits& limits, FrameHandler handler) {
     broken = true;
     fail(frame.status());
   };
-  world_->Listen(from_, channel_, MostBytes(limits), kSlots, decode);
+  world_->Listen(from_, FramesOf(channel_), MostBytes(limits), kSlots, decode);
 }
 
-void MpiFrameReceiver::Refuse() { world_->StopListening(channel_); }
+void MpiFrameReceiver::Refuse() { world_->StopListening(FramesOf(channel_)); }
+
+void MpiFrameReceiver::Credit() {
+  std::string message(sizeof(uint64_t), '\0');
+  MutexLock lock(mu_);  // also while it is queued: numbers only grow
+  ++taken_;
+  std::memcpy(message.data(), &taken_, sizeof(taken_));
+  world_->Send(from_, CreditsOf(channel_), std::move(message));
+}
 
 }  // namespace tern

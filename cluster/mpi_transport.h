@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "base/mutex.h"
 #include "cluster/frame_receiver.h"
 #include "cluster/mpi_world.h"
 #include "cluster/transport.h"
@@ -21,8 +22,8 @@ class MpiTransport final : public Transport {
  public:
   explicit MpiTransport(MpiWorld* world) : world_(world) {}
 
-  // INVALID_ARGUMENT for an address of no rank. No event is told: a job whose link breaks is over,
-  // and the launcher says so; nor is there a window.
+  // INVALID_ARGUMENT for an address of no rank. `on_failure` is never called: a job whose link
+  // breaks is over, and the launcher says so. There is no window: a sender sends what it likes.
   absl::StatusOr<std::unique_ptr<FrameSender>> Connect(const std::string& address,
                                                        LinkEvents events) override;
 
@@ -42,13 +43,17 @@ class MpiFrameReceiver final : public FrameReceiver {
   // May be called once: an MPI job has one plan.
   void Accept(const FrameLimits& limits, FrameHandler handler) override;
   void Refuse() override;
-  void Credit() override {}
+  // REQUIRES that the sender has `on_taken`, which is told.
+  void Credit() override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   MpiWorld* const world_;
   const int from_;
   const uint32_t channel_;
   const std::function<void(absl::Status)> on_failure_;
+
+  Mutex mu_;
+  uint64_t taken_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace tern

@@ -33,14 +33,14 @@ absl::StatusOr<std::unique_ptr<MpiNode>> MpiNode::Create(const MpiPlan& plan,
 MpiNode::MpiNode(const MpiPlan& plan, const MpiNodeOptions& options)
     : plan_(plan), options_(options), mpi_(options.world) {}
 
-// Each stage hands frames to the one after it, the last one to an engine: so nobody is destroyed
-// before those who may still call it.
+// Each stage hands frames to the one after it, the last one to an engine, and the first one credits
+// its receiver: so nobody is destroyed before those who may still call it.
 MpiNode::~MpiNode() {
   for (const auto& engine : engines_) {
     engine->StopPipeline(absl::CancelledError("the job is over"));
     engine->WaitIdle(absl::InfiniteDuration());
   }
-  receivers_.clear();
+  for (const auto& [channel, receiver] : receivers_) receiver->Refuse();
   listeners_.clear();
   runners_.clear();
 }
@@ -57,8 +57,11 @@ absl::Status MpiNode::StartStage(size_t replica, size_t stage) {
                         Stage::Create(spec, options_.file->tensors(), options_.kernels,
                                       options_.pool, options_.progress));
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<FrameSender> next, Connect(replica, stage + 1));
+  std::function<void()> on_taken;
+  if (stage == 0) on_taken = [this, replica] { Credit(replica); };
   runners_.push_back(std::make_unique<StageRunner>(
-      std::move(loaded), std::move(next), [this](const absl::Status& status) { Fail(status); }));
+      std::move(loaded), std::move(next), [this](const absl::Status& status) { Fail(status); },
+      std::move(on_taken)));
   return Listen(replica, stage,
                 [runner = runners_.back().get()](Frame frame) { runner->Push(std::move(frame)); });
 }
@@ -125,9 +128,16 @@ int MpiNode::RankOf(size_t replica, size_t stage) const {
 absl::StatusOr<std::unique_ptr<FrameSender>> MpiNode::Connect(size_t replica, size_t stage) {
   const int to = RankOf(replica, stage);
   const std::string address = MpiAddress(to, ChannelOf(replica, stage));
-  if (to != options_.world->rank()) return mpi_.Connect(address, {});
-  return local_.Connect(address,
-                        {.on_failure = [this](const absl::Status& status) { Fail(status); }});
+  LinkEvents events;
+  events.on_failure = [this](const absl::Status& status) { Fail(status); };
+  if (stage == 0) {
+    // Steps are numbered from 1, and each is a frame.
+    events.on_taken = [engine = engines_[replica].get()](uint64_t frames) {
+      engine->OnTaken(kEpoch, frames);
+    };
+  }
+  if (to != options_.world->rank()) return mpi_.Connect(address, std::move(events));
+  return local_.Connect(address, std::move(events));
 }
 
 absl::Status MpiNode::Listen(size_t replica, size_t stage, FrameHandler handler) {
@@ -140,13 +150,21 @@ absl::Status MpiNode::Listen(size_t replica, size_t stage, FrameHandler handler)
     listeners_.push_back(std::move(listener));
     return absl::OkStatus();
   }
-  receivers_.push_back(std::make_unique<MpiFrameReceiver>(
-      options_.world, from, channel, [this](const absl::Status& status) { Fail(status); }));
   FrameLimits limits = LimitsOf(kEpoch, options_.file->config(), plan_.replicas[replica].kv_pages,
                                 options_.max_rows);
   limits.expect_hidden = stage > 0 && stage < plan_.replicas[replica].stages.size();
-  receivers_.back()->Accept(limits, std::move(handler));
+  auto receiver = std::make_unique<MpiFrameReceiver>(
+      options_.world, from, channel, [this](const absl::Status& status) { Fail(status); });
+  receiver->Accept(limits, std::move(handler));
+  receivers_[channel] = std::move(receiver);
   return absl::OkStatus();
+}
+
+void MpiNode::Credit(size_t replica) {
+  const uint32_t channel = ChannelOf(replica, 0);
+  const auto receiver = receivers_.find(channel);
+  if (receiver != receivers_.end()) return receiver->second->Credit();
+  local_.Credit(MpiAddress(options_.world->rank(), channel));
 }
 
 void MpiNode::Fail(const absl::Status& status) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -69,6 +70,8 @@ class MpiNode {
   int RankOf(size_t replica, size_t stage) const;
   absl::StatusOr<std::unique_ptr<FrameSender>> Connect(size_t replica, size_t stage);
   absl::Status Listen(size_t replica, size_t stage, FrameHandler handler);
+  // The first stage of a replica, which is here, took a step: tells the engine.
+  void Credit(size_t replica);
   [[noreturn]] void Fail(const absl::Status& status);
 
   const MpiPlan plan_;
@@ -80,7 +83,7 @@ class MpiNode {
   std::vector<std::unique_ptr<Engine>> engines_;  // [replicas], on rank 0
   std::vector<std::unique_ptr<StageRunner>> runners_;
   std::vector<std::unique_ptr<InprocTransport::Listener>> listeners_;
-  std::vector<std::unique_ptr<MpiFrameReceiver>> receivers_;
+  std::map<uint32_t, std::unique_ptr<MpiFrameReceiver>> receivers_;  // by channel
 };
 
 }  // namespace tern

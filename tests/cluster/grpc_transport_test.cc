@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/mutex.h"
 #include "cluster/grpc_util.h"
 #include "cluster/messages.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/inbox.h"
 
 namespace tern {
 namespace {
@@ -48,35 +48,6 @@ StepFrame MakeStep(uint64_t number, const FrameLimits& limits, uint32_t rows) {
   }
   return step;
 }
-
-// Keeps what arrives, for a test to wait for.
-template <typename T>
-class Inbox {
- public:
-  void Put(T item) {
-    MutexLock lock(mu_);
-    items_.push_back(std::move(item));
-    changed_.NotifyAll();
-  }
-  void WaitForSize(size_t size) {
-    MutexLock lock(mu_);
-    while (items_.size() < size) changed_.Wait(mu_);
-  }
-  size_t size() {
-    MutexLock lock(mu_);
-    return items_.size();
-  }
-  T last() {
-    MutexLock lock(mu_);
-    return items_.empty() ? T() : items_.back();
-  }
-  std::vector<T>& items() { return items_; }  // once nothing is put any more
-
- private:
-  Mutex mu_;
-  CondVar changed_;
-  std::vector<T> items_;
-};
 
 class GrpcTransportTest : public ::testing::Test {
  protected:
