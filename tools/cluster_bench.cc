@@ -21,6 +21,9 @@ namespace tern {
 namespace {
 
 constexpr uint32_t kShortPrompt = 16;
+// Of requests beside a long prompt: so many that what else the machine does shows while they are
+// alone, too.
+constexpr uint32_t kShortTokens = 192;
 
 // One deployment's numbers of one round.
 struct Round {
@@ -175,10 +178,10 @@ absl::Status ClusterBench::RunAlone(Deployment& deployment, Round& round) {
 
 // The gaps of short requests, before a long prompt comes and while it is computed.
 absl::StatusOr<Disturbance> ClusterBench::Disturb(Deployment& deployment) {
-  constexpr uint32_t kShort = 2, kQuietTokens = 48;
+  constexpr uint32_t kShort = 2;
   constexpr double kPause = -1;  // stands between the times of two requests
   TERN_ASSIGN_OR_RETURN(const Arrivals quiet,
-                        TimeStreams(deployment, RandomPrompts(kShort, kShortPrompt), kQuietTokens));
+                        TimeStreams(deployment, RandomPrompts(kShort, kShortPrompt), kShortTokens));
   // Short requests, one after the other, until the prompt that comes beside them is done.
   const Stopwatch clock;
   Mutex mu;
@@ -193,7 +196,7 @@ absl::StatusOr<Disturbance> ClusterBench::Disturb(Deployment& deployment) {
       while (ends[i].ok() && !done) {
         bool has_begun = false;
         times[i].push_back(kPause);
-        ends[i] = deployment.Generate(RandomPrompt(kShortPrompt), kQuietTokens, [&] {
+        ends[i] = deployment.Generate(RandomPrompt(kShortPrompt), kShortTokens, [&] {
           times[i].push_back(clock.Seconds());
           if (!std::exchange(has_begun, true)) {
             MutexLock lock(mu);
@@ -307,7 +310,9 @@ absl::StatusOr<SlowLinkResult> SummarizeLimit(const NamedDeployment& named,
 
 }  // namespace
 
-uint32_t MostStreamTokens(uint32_t tokens) { return kShortPrompt + 4 * tokens + 64; }
+uint32_t MostStreamTokens(uint32_t tokens) {
+  return kShortPrompt + std::max(4 * tokens + 64, kShortTokens);
+}
 
 absl::StatusOr<ClusterReport> BenchCluster(const std::vector<NamedDeployment>& deployments,
                                            const ModelConfig& config,

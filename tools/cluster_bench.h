@@ -61,8 +61,8 @@ struct ClusterResult {
   double long_prompt_seconds = 0;  // until its first token, beside them
 };
 
-// Tokens that a stream of DecodeRate may need in all: those that are counted, its prompt, and those
-// that it generates until the last stream has begun.
+// Tokens that a stream may need in all: its prompt, those that are counted, and those that it
+// generates until the last stream has begun.
 uint32_t MostStreamTokens(uint32_t tokens);
 
 // What a limit of the links' speed costs.
