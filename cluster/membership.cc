@@ -150,8 +150,7 @@ void Membership::Hear(Member& member, const RegisterWorker& info) {
   for (auto& [id, other] : members_) {
     const bool alike = other.registered && id != member.id &&
                        other.hello.host == member.hello.host && other.info.threads == info.threads;
-    if (!alike) continue;
-    EvenOut(member.info.speed, other.info.speed);
+    if (alike) EvenOut(member.info.speed, other.info.speed);
   }
   ++changes_;
   retry_at_ = absl::InfinitePast();

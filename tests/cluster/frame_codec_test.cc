@@ -13,6 +13,7 @@
 #include "base/crc32c.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/frame_limits.h"
 
 namespace tern {
 namespace {
@@ -23,15 +24,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 using Bytes = std::vector<uint8_t>;
-
-constexpr FrameLimits kLimits = {.epoch = 7,
-                                 .dim = 8,
-                                 .vocab = 100,
-                                 .outputs = 100,
-                                 .context = 64,
-                                 .kv_pages = 50,
-                                 .max_rows = 16,
-                                 .expect_hidden = true};
 
 // Offsets of docs/protocol.md.
 constexpr size_t kVersionAt = 4, kKindAt = 6, kDtypeAt = 7, kEpochAt = 8, kEntriesAt = 24,

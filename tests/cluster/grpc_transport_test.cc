@@ -18,22 +18,13 @@
 #include "cluster/messages.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/frame_limits.h"
 #include "tests/support/inbox.h"
 
 namespace tern {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr FrameLimits kLimits = {.epoch = 7,
-                                 .dim = 8,
-                                 .vocab = 100,
-                                 .outputs = 100,
-                                 .context = 64,
-                                 .kv_pages = 50,
-                                 .max_rows = 16,
-                                 .expect_hidden = true,
-                                 .window = 0};
 
 StepFrame MakeStep(uint64_t number, const FrameLimits& limits, uint32_t rows) {
   StepFrame step;

@@ -7,19 +7,11 @@
 #include <variant>
 
 #include "gtest/gtest.h"
+#include "tests/support/frame_limits.h"
 #include "tests/support/inbox.h"
 
 namespace tern {
 namespace {
-
-constexpr FrameLimits kLimits = {.epoch = 7,
-                                 .dim = 8,
-                                 .vocab = 100,
-                                 .outputs = 100,
-                                 .context = 64,
-                                 .kv_pages = 50,
-                                 .max_rows = 16,
-                                 .expect_hidden = true};
 
 StepFrame MakeStep(uint64_t number) {
   StepFrame step;

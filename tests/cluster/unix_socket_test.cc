@@ -12,6 +12,7 @@
 #include <fstream>
 #include <string>
 
+#include "base/descriptor.h"
 #include "gtest/gtest.h"
 
 namespace tern {
@@ -20,17 +21,16 @@ namespace {
 // A socket at a path, as a process leaves it that is killed before it has removed it.
 class Socket {
  public:
-  explicit Socket(const std::string& path) : fd_(socket(AF_UNIX, SOCK_STREAM, 0)) {
+  explicit Socket(const std::string& path) : socket_(socket(AF_UNIX, SOCK_STREAM, 0)) {
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-    EXPECT_EQ(bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
   }
-  ~Socket() { close(fd_); }
-  void Listen() { EXPECT_EQ(listen(fd_, 8), 0); }
+  void Listen() { EXPECT_EQ(listen(socket_.get(), 8), 0); }
 
  private:
-  const int fd_;
+  const Descriptor socket_;
 };
 
 void MakeOld(const std::string& path) {
