@@ -4,6 +4,7 @@
 #ifndef TERN_CLUSTER_FRAME_CODEC_H_
 #define TERN_CLUSTER_FRAME_CODEC_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -14,6 +15,9 @@
 #include "model/config.h"
 
 namespace tern {
+
+// The largest frame that anybody takes: 1024 rows of 16,384 floats, and some more.
+inline constexpr size_t kMaxFrameBytes = (size_t{64} << 20) + (size_t{1} << 20);
 
 // The bounds that the committed plan sets on frames.
 struct FrameLimits {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The receiving end of links between stages. Implementation over gRPC: grpc_transport.h.
+// The receiving end of links between stages. Implementations: link_sessions.h (links over gRPC and
+// unix sockets), mpi_transport.h.
 #ifndef TERN_CLUSTER_FRAME_RECEIVER_H_
 #define TERN_CLUSTER_FRAME_RECEIVER_H_
 

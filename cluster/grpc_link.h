@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What both ends of a link over gRPC agree on (docs/protocol.md, Links). For grpc_transport.cc and
-// grpc_frame_receiver.cc.
+// grpc_receiver.cc.
 #ifndef TERN_CLUSTER_GRPC_LINK_H_
 #define TERN_CLUSTER_GRPC_LINK_H_
 

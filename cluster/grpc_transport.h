@@ -7,12 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "cluster/frame_receiver.h"
+#include "cluster/frame.h"
 #include "cluster/transport.h"
-
-namespace grpc {
-class Service;
-}
 
 namespace tern {
 
@@ -32,25 +28,6 @@ class GrpcTransport final : public Transport {
  private:
   const uint64_t epoch_;
   const WireType wire_;
-};
-
-// Serves tern.v1.Stage. Must outlive the server that service() is registered with. Frames of one
-// link reach the handler in order, on gRPC's threads; the next is not read before the handler
-// returns.
-class GrpcFrameReceiver final : public FrameReceiver {
- public:
-  GrpcFrameReceiver();
-  ~GrpcFrameReceiver() override;
-
-  void Accept(const FrameLimits& limits, FrameHandler handler) override;
-  void Refuse() override;
-  void Credit() override;
-
-  grpc::Service* service();
-
- private:
-  class Impl;
-  const std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace tern

@@ -4,7 +4,6 @@
 #include <grpc/support/log.h>
 #include <netdb.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
-#include "cluster/unix_socket.h"
+#include "cluster/frame_codec.h"
 
 namespace tern {
 namespace {
@@ -50,27 +49,6 @@ std::string WhyNotListen(const Address& address) {
   return reason;
 }
 
-// Starts the server at its addresses, or leaves none if one of them cannot be listened on.
-void StartServer(const std::vector<grpc::Service*>& services, ListeningServer& listening) {
-  grpc::ServerBuilder builder;
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a port in use is an error
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kServerPingMs);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kServerPingTimeoutMs);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                             kClientPingMs / 2);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);  // no limit
-  builder.SetMaxReceiveMessageSize(kMaxFrameMessageBytes);
-  int port = 0;
-  builder.AddListeningPort(listening.address.ToString(), grpc::InsecureServerCredentials(), &port);
-  if (!listening.unix_address.empty()) {
-    builder.AddListeningPort(listening.unix_address, grpc::InsecureServerCredentials());
-  }
-  for (grpc::Service* service : services) builder.RegisterService(service);
-  listening.server = builder.BuildAndStart();
-  if (port == 0) listening.server = nullptr;
-  listening.address.port = static_cast<uint16_t>(port);
-}
-
 }  // namespace
 
 absl::Status FromGrpc(const grpc::Status& status) {
@@ -95,27 +73,30 @@ std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address) {
   // A connection of its own, so that an earlier failure to connect does not delay this one.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetMaxReceiveMessageSize(kMaxFrameMessageBytes);
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxFrameBytes));
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
 absl::StatusOr<ListeningServer> Listen(const Address& address,
-                                       const std::vector<grpc::Service*>& services,
-                                       const std::string& unix_address) {
+                                       const std::vector<grpc::Service*>& services) {
   UseTernLog();
-  ListeningServer listening{.server = nullptr, .address = address, .unix_address = unix_address};
-  StartServer(services, listening);
-  if (!unix_address.empty()) {
-    const std::string path = unix_address.substr(std::strlen(kUnixScheme));
-    if (listening.server != nullptr && chmod(path.c_str(), 0600) == 0) return listening;
-    listening = {.server = nullptr, .address = address, .unix_address = ""};
-    StartServer(services, listening);
-    if (listening.server != nullptr) LogWarning("no unix socket: cannot listen on ", path);
-  }
-  if (listening.server == nullptr) {
+  grpc::ServerBuilder builder;
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a port in use is an error
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kServerPingMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kServerPingTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kClientPingMs / 2);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);  // no limit
+  builder.SetMaxReceiveMessageSize(static_cast<int>(kMaxFrameBytes));
+  int port = 0;
+  builder.AddListeningPort(address.ToString(), grpc::InsecureServerCredentials(), &port);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  ListeningServer listening{.server = builder.BuildAndStart(), .address = address};
+  if (listening.server == nullptr || port == 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("cannot listen on ", address.ToString(), ": ", WhyNotListen(address)));
   }
+  listening.address.port = static_cast<uint16_t>(port);
   return listening;
 }
 

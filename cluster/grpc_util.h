@@ -17,10 +17,6 @@
 
 namespace tern {
 
-// The largest message that peers of the data plane take: the frame of 1024 rows of 16,384 floats.
-// What a link takes in truth is bounded by the plan (cluster/frame_codec.h).
-inline constexpr int kMaxFrameMessageBytes = (64 << 20) + (1 << 20);
-
 // The codes are the same numbers.
 absl::Status FromGrpc(const grpc::Status& status);
 // The same, with the name of who answered before an error's message: "coordinator HOST:PORT: ...".
@@ -33,16 +29,13 @@ std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address);
 
 struct ListeningServer {
   std::unique_ptr<grpc::Server> server;
-  Address address;           // with the port that was chosen, if 0 was asked for
-  std::string unix_address;  // "unix:PATH" for peers on this machine; empty: there is none
+  Address address;  // with the port that was chosen, if 0 was asked for
 };
 
 // Starts a server for `services`, which must outlive it. FAILED_PRECONDITION, with the system's
-// reason, if it cannot listen at `address`. It also listens at `unix_address`, if that is not empty
-// (cluster/unix_socket.h), for this user alone; if that cannot be, it is logged.
+// reason, if it cannot listen at `address`.
 absl::StatusOr<ListeningServer> Listen(const Address& address,
-                                       const std::vector<grpc::Service*>& services,
-                                       const std::string& unix_address = "");
+                                       const std::vector<grpc::Service*>& services);
 
 }  // namespace tern
 

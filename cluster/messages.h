@@ -21,7 +21,7 @@ namespace tern {
 
 // Raised whenever frames or messages change their meaning. Peers of different numbers refuse each
 // other by name.
-inline constexpr uint32_t kProtocolVersion = 4;
+inline constexpr uint32_t kProtocolVersion = 5;
 
 // A tensor and the digest of its stored bytes: content-addressed, wherever the bytes come from.
 struct TensorRef {

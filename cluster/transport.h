@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // How frames get from one stage to the next. Implementations: inproc_transport.h (one process),
-// grpc_transport.h (streams of ByteBuffers).
+// unix_transport.h (one machine), grpc_transport.h (any machines), mpi_transport.h (ranks).
 #ifndef TERN_CLUSTER_TRANSPORT_H_
 #define TERN_CLUSTER_TRANSPORT_H_
 

@@ -18,7 +18,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/descriptor.h"
-#include "base/log.h"
 
 namespace tern {
 namespace {
@@ -34,6 +33,17 @@ std::string RuntimeFolder() {
   return runtime != nullptr && runtime[0] == '/' ? runtime : absl::StrCat("/tmp/tern-", getuid());
 }
 
+sockaddr_un SocketAddress(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, kMostPathBytes);
+  return address;
+}
+
+const sockaddr* Generic(const sockaddr_un& address) {
+  return reinterpret_cast<const sockaddr*>(&address);
+}
+
 // Whether the file is a socket on which nobody has listened for a while. Asked of the socket, and
 // not of the process in its name: a container has process ids of its own.
 bool IsDeadSocket(const std::string& path) {
@@ -42,12 +52,9 @@ bool IsDeadSocket(const std::string& path) {
       info.st_mtime + kYoungSeconds > std::time(nullptr)) {
     return false;
   }
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, kMostPathBytes);
+  const sockaddr_un address = SocketAddress(path);
   const Descriptor client(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  return client.is_open() &&
-         connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 &&
+  return client.is_open() && connect(client.get(), Generic(address), sizeof(address)) != 0 &&
          errno == ECONNREFUSED;
 }
 
@@ -91,27 +98,35 @@ absl::StatusOr<std::string> NewUnixAddress() {
   return absl::StrCat(kUnixScheme, path);
 }
 
-std::string NewUnixAddressOrNone() {
-  const absl::StatusOr<std::string> address = NewUnixAddress();
-  if (address.ok()) return *address;
-  LogWarning("no unix socket: ", address.status().message());
-  return "";
+std::string PathOf(const std::string& unix_address) {
+  return unix_address.substr(std::strlen(kUnixScheme));
 }
 
-absl::StatusOr<std::unique_ptr<FrameSender>> ConnectNear(Transport& transport,
-                                                         const std::string& unix_address,
-                                                         const std::string& address,
-                                                         const LinkEvents& events) {
-  if (IsUnixAddress(unix_address)) {
-    const std::string path = unix_address.substr(std::strlen(kUnixScheme));
-    struct stat info;
-    if (lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) {
-      absl::StatusOr<std::unique_ptr<FrameSender>> sender = transport.Connect(unix_address, events);
-      if (sender.ok()) return sender;
-      LogWarning("link over ", address, " instead: ", sender.status().message());
-    }
+bool IsSocketHere(const std::string& unix_address) {
+  struct stat info;
+  return lstat(PathOf(unix_address).c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
+}
+
+absl::StatusOr<Descriptor> ListenUnix(const std::string& unix_address, int backlog) {
+  const std::string path = PathOf(unix_address);
+  const sockaddr_un address = SocketAddress(path);
+  Descriptor listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!listener.is_open() || bind(listener.get(), Generic(address), sizeof(address)) != 0 ||
+      chmod(path.c_str(), 0600) != 0 || listen(listener.get(), backlog) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot listen on ", path, ": ", std::strerror(errno)));
   }
-  return transport.Connect(address, events);
+  return listener;
+}
+
+absl::StatusOr<Descriptor> ConnectUnix(const std::string& unix_address) {
+  const sockaddr_un address = SocketAddress(PathOf(unix_address));
+  Descriptor client(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!client.is_open() || connect(client.get(), Generic(address), sizeof(address)) != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot connect to ", unix_address, ": ", std::strerror(errno)));
+  }
+  return client;
 }
 
 }  // namespace tern

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Links between processes of one machine: where to listen, and how to connect.
+// Unix sockets, over which processes of one machine are linked: their addresses, and how to listen
+// and connect there.
 #ifndef TERN_CLUSTER_UNIX_SOCKET_H_
 #define TERN_CLUSTER_UNIX_SOCKET_H_
 
-#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "cluster/transport.h"
+#include "base/descriptor.h"
 
 namespace tern {
 
@@ -24,15 +24,18 @@ bool IsUnixAddress(const std::string& address);
 // FAILED_PRECONDITION if the folder is not this user's alone, or the path is too long.
 absl::StatusOr<std::string> NewUnixAddress();
 
-// As NewUnixAddress; nothing, with a line in the log, if there can be none.
-std::string NewUnixAddressOrNone();
+// Of an address of a unix socket (IsUnixAddress).
+std::string PathOf(const std::string& unix_address);
 
-// Connects to the socket at `unix_address` if there is one on this machine, and else, or if that
-// fails, with a line in the log, to `address`. Errors of the latter.
-absl::StatusOr<std::unique_ptr<FrameSender>> ConnectNear(Transport& transport,
-                                                         const std::string& unix_address,
-                                                         const std::string& address,
-                                                         const LinkEvents& events);
+// Whether there is such a socket on this machine, in this file system.
+bool IsSocketHere(const std::string& unix_address);
+
+// A socket that listens at the address, for this user alone. FAILED_PRECONDITION, with the system's
+// reason.
+absl::StatusOr<Descriptor> ListenUnix(const std::string& unix_address, int backlog);
+
+// A connection to the address. UNAVAILABLE, naming it, with the system's reason.
+absl::StatusOr<Descriptor> ConnectUnix(const std::string& unix_address);
 
 }  // namespace tern
 

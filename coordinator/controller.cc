@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "cluster/clock.h"
-#include "cluster/unix_socket.h"
+#include "cluster/unix_transport.h"
 
 namespace tern {
 namespace {
@@ -185,7 +185,8 @@ void Controller::Do(const PipelineUp& action) {
     engine->OnTaken(epoch, frames);
   };
   absl::StatusOr<std::unique_ptr<FrameSender>> sender =
-      ConnectNear(*options_.make_transport(pipeline.epoch), first.unix_address, first.address,
+      ConnectNear(UnixTransport(pipeline.epoch), first.unix_address,
+                  *options_.make_transport(pipeline.epoch), first.address,
                   {.on_failure = fail, .on_taken = taken});
   if (!sender.ok()) return fail(sender.status());
   const SchedulerConfig config{.epoch = pipeline.epoch,

@@ -25,10 +25,12 @@
 #include "base/version.h"
 #include "cluster/address.h"
 #include "cluster/clock.h"
+#include "cluster/grpc_receiver.h"
 #include "cluster/grpc_transport.h"
 #include "cluster/grpc_util.h"
+#include "cluster/link_sessions.h"
 #include "cluster/manifest.h"
-#include "cluster/unix_socket.h"
+#include "cluster/unix_receiver.h"
 #include "cluster/weights_service.h"
 #include "coordinator/cluster_service.h"
 #include "coordinator/controller.h"
@@ -108,14 +110,15 @@ class Coordinator::Impl {
   ModelManifest manifest_;
   absl::flat_hash_map<std::string, std::string> names_by_digest_;  // of its tensors
   Address address_;
-  std::string unix_address_;  // empty: none
   std::atomic<bool> draining_{false};
-  GrpcFrameReceiver receiver_;
+  LinkSessions sessions_;
+  GrpcReceiver receiver_{sessions_};
   WeightsService weights_{[this](const std::string& sha256) { return FindByDigest(sha256); }};
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<grpc::Service> cluster_service_;
   std::unique_ptr<grpc::Service> inference_service_;
+  std::unique_ptr<UnixReceiver> unix_receiver_;  // may be null
 
   Mutex mu_;
   std::unique_ptr<grpc::Server> server_ ABSL_GUARDED_BY(mu_);
@@ -161,7 +164,7 @@ absl::StatusOr<TensorView> Coordinator::Impl::FindByDigest(const std::string& sh
 
 absl::Status Coordinator::Impl::Start(const CoordinatorOptions& options, const Address& listen,
                                       const std::optional<Address>& metrics) {
-  if (options.unix_socket) unix_address_ = NewUnixAddressOrNone();
+  if (options.unix_socket) unix_receiver_ = UnixReceiver::StartOrNone(sessions_);
   engine_ = std::make_unique<Engine>(
       *tokenizer_, [this](const absl::Status& status) { controller_->OnEngineError(status); },
       options.recovery_timeout);
@@ -201,10 +204,8 @@ absl::Status Coordinator::Impl::StartServer(const Address& listen) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   TERN_ASSIGN_OR_RETURN(ListeningServer listening,
-                        Listen(listen,
-                               {cluster_service_.get(), inference_service_.get(),
-                                receiver_.service(), weights_.service()},
-                               unix_address_));
+                        Listen(listen, {cluster_service_.get(), inference_service_.get(),
+                                        receiver_.service(), weights_.service()}));
   address_ = listening.address;
   server_ = std::move(listening.server);
   PublishHealth();
@@ -227,13 +228,13 @@ ControllerOptions Coordinator::Impl::ControllerSetup(const CoordinatorOptions& o
                          .model_path = std::filesystem::absolute(options.model_path, ignored),
                          .rope_digest = RopeDigest(manifest_.config),
                          .host = HostId(),
-                         .unix_address = unix_address_,
+                         .unix_address = unix_receiver_ == nullptr ? "" : unix_receiver_->address(),
                          .max_rows = options.max_rows,
                          .wire = options.wire},
           .manifest = &manifest_,
           .prefill_chunk = options.prefill_chunk,
           .engine = engine_.get(),
-          .receiver = &receiver_,
+          .receiver = &sessions_,
           .make_transport = [](uint64_t epoch) { return std::make_unique<GrpcTransport>(epoch); },
           .on_pipeline = [this](const std::optional<Pipeline>& up) { OnPipeline(up); }};
 }

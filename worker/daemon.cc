@@ -27,11 +27,13 @@
 #include "base/version.h"
 #include "cluster/address.h"
 #include "cluster/clock.h"
+#include "cluster/grpc_receiver.h"
 #include "cluster/grpc_transport.h"
 #include "cluster/grpc_util.h"
+#include "cluster/link_sessions.h"
 #include "cluster/membership.h"
 #include "cluster/tensor_shelf.h"
-#include "cluster/unix_socket.h"
+#include "cluster/unix_receiver.h"
 #include "cluster/weights_service.h"
 #include "metrics/metrics_server.h"
 #include "worker/known_speed.h"
@@ -119,10 +121,11 @@ class WorkerDaemon::Impl {
   Kernels kernels;
   uint16_t port = 0;
   std::string data_address;
-  std::string unix_address;
   std::unique_ptr<ThreadPool> pool;  // from the first welcome on, as is the registration
   RegisterWorker registration;
-  GrpcFrameReceiver receiver;
+  LinkSessions sessions;
+  GrpcReceiver receiver{sessions};
+  std::unique_ptr<UnixReceiver> unix_receiver;  // may be null
   TensorShelf shelf;
   WeightsService weights{[this](const std::string& sha256) { return shelf.Find(sha256); }};
   std::unique_ptr<grpc::Server> server;
@@ -214,7 +217,7 @@ absl::Status WorkerDaemon::Impl::TakeProcessors(const std::vector<int>& cpus) {
   }
   registration = {.name = hello.name,
                   .data_address = data_address,
-                  .unix_address = unix_address,
+                  .unix_address = unix_receiver == nullptr ? "" : unix_receiver->address(),
                   .version = hello.version,
                   .protocol = hello.protocol,
                   .machine = topology.ToString(),
@@ -262,7 +265,7 @@ StageHostOptions WorkerDaemon::Impl::HostOptions() {
   return {
       .kernels = kernels,
       .pool = pool.get(),
-      .receiver = &receiver,
+      .receiver = &sessions,
       .make_transport = [](uint64_t epoch,
                            WireType wire) { return std::make_unique<GrpcTransport>(epoch, wire); },
       .coordinator_address = "",
@@ -332,11 +335,10 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
   impl->kernels.may_cache = true;
   impl->kernels.l2_bytes = impl->topology.l2_bytes;
   TERN_ASSIGN_OR_RETURN(ListeningServer listening,
-                        Listen(listen, {impl->receiver.service(), impl->weights.service()},
-                               options.unix_socket ? NewUnixAddressOrNone() : ""));
+                        Listen(listen, {impl->receiver.service(), impl->weights.service()}));
   impl->server = std::move(listening.server);
   impl->port = listening.address.port;
-  impl->unix_address = listening.unix_address;
+  if (options.unix_socket) impl->unix_receiver = UnixReceiver::StartOrNone(impl->sessions);
   TERN_ASSIGN_OR_RETURN(impl->data_address, AdvertisedAddress(options, listening.address));
   const std::string hostname = Hostname();
   impl->hello = {

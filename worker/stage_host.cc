@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "cluster/unix_socket.h"
+#include "cluster/unix_transport.h"
 #include "model/transformer.h"
 
 namespace tern {
@@ -192,7 +192,8 @@ absl::Status StageHost::Link(const PrepareStage& order) {
   };
   TERN_ASSIGN_OR_RETURN(
       std::unique_ptr<FrameSender> next,
-      ConnectNear(*options_.make_transport(order.epoch, order.wire), order.next_unix_address,
+      ConnectNear(UnixTransport(order.epoch, order.wire), order.next_unix_address,
+                  *options_.make_transport(order.epoch, order.wire),
                   is_last ? options_.coordinator_address : order.next_address,
                   {.on_failure = fail}));
   WorkerCounts* const counts = options_.counts;

@@ -17,9 +17,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "cluster/grpc_receiver.h"
 #include "cluster/grpc_transport.h"
 #include "cluster/grpc_util.h"
+#include "cluster/unix_receiver.h"
 #include "cluster/unix_socket.h"
+#include "cluster/unix_transport.h"
 
 namespace tern {
 namespace {
@@ -57,12 +60,11 @@ StepFrame MakeStep(uint32_t dim, uint32_t rows) {
 class End {
  public:
   explicit End(const FrameLimits& limits) {
-    auto listening = Listen({"127.0.0.1", 0}, {receiver_.service()}, NewUnixAddressOrNone());
+    auto listening = Listen({"127.0.0.1", 0}, {receiver_.service()});
     TERN_CHECK(listening.ok());
     tcp_ = listening->address.ToString();
-    unix_ = listening->unix_address;
     server_ = std::move(listening->server);
-    receiver_.Accept(limits, [this](Frame frame) {
+    sessions_.Accept(limits, [this](Frame frame) {
       {
         MutexLock lock(mu_);
         frames_.push_back(std::move(frame));
@@ -73,7 +75,7 @@ class End {
   ~End() { server_->Shutdown(std::chrono::system_clock::now()); }
 
   const std::string& tcp() const { return tcp_; }
-  const std::string& unix_socket() const { return unix_; }
+  const std::string& unix_socket() const { return unix_receiver_->address(); }
 
   Frame Next() {
     MutexLock lock(mu_);
@@ -84,20 +86,26 @@ class End {
   }
 
  private:
-  GrpcFrameReceiver receiver_;
+  LinkSessions sessions_;
+  GrpcReceiver receiver_{sessions_};
+  const std::unique_ptr<UnixReceiver> unix_receiver_ = UnixReceiver::Start(sessions_).value();
   std::string tcp_;
-  std::string unix_;
   std::unique_ptr<grpc::Server> server_;
   Mutex mu_;
   CondVar wake_;
   std::deque<Frame> frames_;
 };
 
+absl::StatusOr<std::unique_ptr<FrameSender>> Connect(const std::string& address,
+                                                     LinkEvents events) {
+  if (IsUnixAddress(address)) return UnixTransport(kEpoch).Connect(address, std::move(events));
+  return GrpcTransport(kEpoch).Connect(address, std::move(events));
+}
+
 // The other process: sends back what comes until the link breaks.
 int Echo(const std::string& address, const FrameLimits& limits) {
   End end(limits);
-  GrpcTransport transport(kEpoch);
-  auto back = transport.Connect(address, {.on_failure = [](absl::Status) { std::_Exit(0); }});
+  auto back = Connect(address, {.on_failure = [](absl::Status) { std::_Exit(0); }});
   TERN_CHECK(back.ok());
   std::printf("%s\n%s\n", end.tcp().c_str(), end.unix_socket().c_str());
   std::fflush(stdout);
@@ -119,8 +127,7 @@ void Measure(const char* program, bool on_unix_socket, uint32_t dim, uint32_t ro
   TERN_CHECK(child != nullptr);
   const std::string tcp = ReadLine(child);
   const std::string unix_socket = ReadLine(child);
-  GrpcTransport transport(kEpoch);
-  auto link = transport.Connect(on_unix_socket ? unix_socket : tcp, {});
+  auto link = Connect(on_unix_socket ? unix_socket : tcp, {});
   TERN_CHECK(link.ok());
   std::vector<double> microseconds;
   Frame frame = MakeStep(dim, rows);

@@ -56,7 +56,7 @@ TEST_F(UnixSocketTest, NewAddressIsOneThatCanBeListenedOn) {
   const absl::StatusOr<std::string> address = NewUnixAddress();
   ASSERT_TRUE(address.ok()) << address.status();
   EXPECT_TRUE(IsUnixAddress(*address)) << *address;
-  Socket(address->substr(std::string(kUnixScheme).size())).Listen();
+  Socket(PathOf(*address)).Listen();
   EXPECT_NE(*address, NewUnixAddress().value());
 }
 
@@ -65,7 +65,6 @@ TEST_F(UnixSocketTest, AFolderOfOthersIsRefusedByName) {
   const absl::StatusOr<std::string> address = NewUnixAddress();
   EXPECT_EQ(address.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_NE(address.status().message().find(folder_), std::string::npos);
-  EXPECT_EQ(NewUnixAddressOrNone(), "");
 }
 
 TEST_F(UnixSocketTest, SocketsOfKilledProcessesAreRemovedAndNothingElse) {
