@@ -24,6 +24,9 @@ namespace {
 
 // More than caches hold, so that weights come from memory as they do in a model.
 constexpr size_t kColdBytes = 96u << 20;
+// But no more matrices than a model has of one shape: where so many fit into caches, they are
+// there.
+constexpr size_t kMostCopies = 256;
 constexpr int kRepeats = 5;
 constexpr size_t kTokens[] = {1, 8, 64};  // one, few, many
 constexpr uint8_t kZeros = 0x55;          // four weights of 0 in T2R16; speed does not depend on it
@@ -206,7 +209,7 @@ MatrixKernels KernelTuner::Measure(size_t rows, size_t cols) {
   for (const PackingInfo& info : Packings()) {
     bytes = std::max(bytes, PackedBytes(info.packing, rows, cols));
   }
-  const size_t copies = std::max<size_t>(1, kColdBytes / bytes);
+  const size_t copies = std::clamp<size_t>(kColdBytes / bytes, 1, kMostCopies);
   ReserveWeights(copies * bytes);
   Operands operands = Operands::Create(rows, cols);
   const auto time_all = [&](auto& timed, size_t some_copies, size_t tokens) {
