@@ -18,6 +18,7 @@
 #include "base/mutex.h"
 #include "cluster/clock.h"
 #include "coordinator/live_request.h"
+#include "coordinator/outbox.h"
 #include "coordinator/rate_meter.h"
 
 namespace tern {
@@ -152,6 +153,7 @@ class Engine::Impl {
   std::unique_ptr<FrameSender> first_stage_;     // while a pipeline is up
   absl::Time give_up_ = absl::InfiniteFuture();  // if no other pipeline has come
   absl::Status down_reason_ = absl::UnavailableError("no pipeline is up yet");
+  Outbox outbox_;
   std::map<RequestId, LiveRequest> live_;
   Stats totals_;  // what counts up
   absl::Time last_time_ = absl::InfinitePast();
@@ -177,6 +179,7 @@ void Engine::Impl::Loop() {
     for (Task& task : tasks) task();
     if (woke >= give_up_) Stop(down_reason_);
     SendSteps();
+    outbox_.Flush();
     CountTime(woke);
     Publish();
   }
@@ -257,7 +260,8 @@ void Engine::Impl::Accept(RequestId id, GenerationRequest request,
   stats.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
   absl::Status status = Validate(request, tokenizer_.vocab());
   if (status.ok()) {
-    const auto live = live_.try_emplace(id, tokenizer_, request, listener, submitted).first;
+    const auto live =
+        live_.try_emplace(id, tokenizer_, request, outbox_.Postpone(listener), submitted).first;
     status = scheduler_.has_value() ? scheduler_->Submit(id, std::move(request), submitted)
                                     : down_reason_;
     if (status.ok()) return;

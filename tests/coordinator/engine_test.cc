@@ -459,7 +459,22 @@ TEST_F(EngineTest, ListenersMayCallTheEngine) {
   EXPECT_EQ(engine_->Submit(Request(), recorder), 1);
   const Outcome outcome = recorder->Wait();
   EXPECT_EQ(outcome.reason, FinishReason::kCancelled);
-  EXPECT_EQ(outcome.text, "zzz");
+  EXPECT_EQ(outcome.text, "zzzz") << "the fourth was on its way";
+}
+
+TEST_F(EngineTest, NoStageWaitsWhileATokenIsTold) {
+  int steps = 0;
+  std::vector<int> steps_when_told;  // by number of the token; both of the engine's thread
+  engine_->StartPipeline(Config(), std::make_unique<FunctionSender>([&](Frame frame) {
+                           ++steps;
+                           engine_->OnFrame(Answer(std::get<StepFrame>(std::move(frame))));
+                         }));
+  const auto recorder =
+      std::make_shared<Recorder>([&](size_t) { steps_when_told.push_back(steps); });
+  engine_->Submit(Request(3), recorder);
+  EXPECT_EQ(recorder->Wait().text, "zzz");
+  EXPECT_TRUE(Idle());
+  EXPECT_THAT(steps_when_told, ElementsAre(2, 3, 4)) << "each after the step behind its own";
 }
 
 // For thread sanitizer, and for promise 2: whatever comes at once, each request ends once.
