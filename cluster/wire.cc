@@ -48,6 +48,7 @@ void Fill(const RegisterWorker& from, v1::WorkerMessage& to) {
   for (const double seconds : from.speed.ternary.seconds) speed.add_ternary(seconds);
   for (const double seconds : from.speed.dense.seconds) speed.add_dense(seconds);
   speed.set_attention(from.speed.attention);
+  speed.set_attention_q8(from.speed.attention_q8);
   speed.set_read_bytes_per_second(from.speed.read_bytes_per_second);
 }
 
@@ -117,8 +118,10 @@ absl::StatusOr<WorkerSpeed> Parse(const v1::Speed& proto) {
   TERN_ASSIGN_OR_RETURN(speed.ternary, ParseRows("speed.ternary", proto.ternary()));
   TERN_ASSIGN_OR_RETURN(speed.dense, ParseRows("speed.dense", proto.dense()));
   TERN_RETURN_IF_ERROR(CheckPositive("speed.attention", proto.attention()));
+  TERN_RETURN_IF_ERROR(CheckPositive("speed.attention_q8", proto.attention_q8()));
   TERN_RETURN_IF_ERROR(CheckPositive("speed.read_bytes_per_second", proto.read_bytes_per_second()));
   speed.attention = proto.attention();
+  speed.attention_q8 = proto.attention_q8();
   speed.read_bytes_per_second = proto.read_bytes_per_second();
   return speed;
 }

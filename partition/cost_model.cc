@@ -139,9 +139,11 @@ PartSeconds CostModel::Price(size_t worker, const StepShape& step) const {
   const auto ternary_seconds = [&](double weights, uint64_t rows, size_t digits) {
     return weights / kGiga * speed.ternary.For(static_cast<double>(rows * digits));
   };
+  const double product_seconds =
+      (options_.kv_type == KvType::kQ8 ? speed.attention_q8 : speed.attention) / kGiga;
   const auto attention_seconds = [&](uint64_t attended, uint64_t cached) {
     const double products = 2.0 * config_.q_dim() * static_cast<double>(attended);
-    return std::max(products / kGiga * speed.attention,
+    return std::max(products * product_seconds,
                     static_cast<double>(cached * kv_token_) * read_second);
   };
   const size_t digits = config_.activation_bits == ActivationBits::k8 ? 1 : kWideDigits;

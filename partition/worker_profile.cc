@@ -37,6 +37,7 @@ absl::Status CheckWorker(const WorkerProfile& worker) {
   TERN_RETURN_IF_ERROR(CheckRows(owner, "ternary", worker.speed.ternary));
   TERN_RETURN_IF_ERROR(CheckRows(owner, "dense", worker.speed.dense));
   TERN_RETURN_IF_ERROR(CheckPositive(owner, "attention seconds", worker.speed.attention));
+  TERN_RETURN_IF_ERROR(CheckPositive(owner, "q8 attention seconds", worker.speed.attention_q8));
   TERN_RETURN_IF_ERROR(
       CheckPositive(owner, "read bytes per second", worker.speed.read_bytes_per_second));
   return CheckLink(owner, worker.link);
@@ -91,6 +92,7 @@ void EvenOut(WorkerSpeed& a, WorkerSpeed& b) {
     a.dense.seconds[i] = std::min(a.dense.seconds[i], b.dense.seconds[i]);
   }
   a.attention = std::min(a.attention, b.attention);
+  a.attention_q8 = std::min(a.attention_q8, b.attention_q8);
   a.read_bytes_per_second = std::max(a.read_bytes_per_second, b.read_bytes_per_second);
   b = a;
 }

@@ -32,7 +32,10 @@ struct RowSeconds {
 struct WorkerSpeed {
   RowSeconds ternary;    // for 1e9 ternary weights of layers, with all that a layer does beside
   RowSeconds dense;      // for 1e9 bytes of the screen of a head that is not ternary
-  double attention = 0;  // seconds for 1e9 products of attention: one query element, one key's
+  // Seconds for 1e9 products of attention, of a query element and a key's or of a weight and a
+  // value's, over a KV cache of floats and one of q8.
+  double attention = 0;
+  double attention_q8 = 0;
   double read_bytes_per_second = 0;
   bool operator==(const WorkerSpeed&) const = default;
 };

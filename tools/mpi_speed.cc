@@ -34,6 +34,7 @@ WorkerSpeed NominalSpeed(size_t threads) {
   speed.ternary.seconds = {0.1 / each, 0.2 / each, 1.2 / each, 10 / each};
   speed.dense.seconds = {0.1 / each, 0.2 / each, 1.2 / each, 10 / each};
   speed.attention = 0.5 / each;
+  speed.attention_q8 = 0.3 / each;
   speed.read_bytes_per_second = 5e9 * each;
   return speed;
 }
@@ -44,7 +45,7 @@ std::string Encode(const WorkerProfile& profile) {
                {"memory", profile.memory_bytes},
                {"ternary", speed.ternary.seconds},
                {"dense", speed.dense.seconds},
-               {"other", {speed.attention, speed.read_bytes_per_second}}})
+               {"other", {speed.attention, speed.attention_q8, speed.read_bytes_per_second}}})
       .dump();
 }
 
@@ -54,7 +55,7 @@ absl::StatusOr<WorkerProfile> DecodeProfile(const std::string& text) {
                      json.value("memory", Json()).is_number_unsigned() &&
                      IsNumbers(json.value("ternary", Json()), kMeasuredRows.size()) &&
                      IsNumbers(json.value("dense", Json()), kMeasuredRows.size()) &&
-                     IsNumbers(json.value("other", Json()), 2);
+                     IsNumbers(json.value("other", Json()), 3);
   if (!sound) return absl::DataLossError(absl::StrCat("profile: found '", text, "'"));
   WorkerProfile profile;
   profile.name = json["name"].get<std::string>();
@@ -64,7 +65,8 @@ absl::StatusOr<WorkerProfile> DecodeProfile(const std::string& text) {
     profile.speed.dense.seconds[i] = json["dense"][i].get<double>();
   }
   profile.speed.attention = json["other"][0].get<double>();
-  profile.speed.read_bytes_per_second = json["other"][1].get<double>();
+  profile.speed.attention_q8 = json["other"][1].get<double>();
+  profile.speed.read_bytes_per_second = json["other"][2].get<double>();
   profile.link = FastLink();
   return profile;
 }

@@ -33,7 +33,8 @@ std::string NameFor(const Topology& topology, const std::vector<int>& cpus, cons
 
 // All numbers of a speed, always in the same order.
 std::vector<double*> NumbersOf(WorkerSpeed& speed) {
-  std::vector<double*> numbers = {&speed.attention, &speed.read_bytes_per_second};
+  std::vector<double*> numbers = {&speed.attention, &speed.attention_q8,
+                                  &speed.read_bytes_per_second};
   for (double& seconds : speed.ternary.seconds) numbers.push_back(&seconds);
   for (double& seconds : speed.dense.seconds) numbers.push_back(&seconds);
   return numbers;

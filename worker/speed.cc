@@ -2,6 +2,7 @@
 #include "worker/speed.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -29,9 +30,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Everything is measured once after the other, again and again for so long, at least twice; the
-// fastest counts, as whatever else the machine does only makes one slower.
-constexpr std::chrono::duration<double> kMeasureFor(0.5);
+// Everything is measured once after the other, again and again for so long, and so often at least.
+// The median counts: a plan is for what the machine usually does, not for its best moment.
+constexpr std::chrono::duration<double> kMeasureFor(1);
+constexpr int kLeastPasses = 3;
 // A step that would take longer is not run.
 constexpr double kMostSeconds = 0.25;
 // Rows of one sequence in a step: so few that attention hardly counts.
@@ -119,18 +121,33 @@ class EvenTensors final : public TensorSource {
   std::map<TensorType, std::shared_ptr<AlignedBuffer<uint8_t>>> bytes_;  // for any tensor of a type
 };
 
-constexpr double kNotMeasured = 1e9;  // seconds
-
-// The fastest so far.
-struct Fastest {
-  RowSeconds layers, head;
-  double attention = kNotMeasured;
-  double reading = kNotMeasured;
-
-  Fastest() {
-    layers.seconds.fill(kNotMeasured);
-    head.seconds.fill(kNotMeasured);
+// Of one thing, run after run.
+class Samples {
+ public:
+  void Add(double seconds) { seconds_.push_back(seconds); }
+  // REQUIRES one at least.
+  double Median() const {
+    std::vector<double> seconds = seconds_;
+    const auto middle = seconds.begin() + static_cast<ptrdiff_t>(seconds.size() / 2);
+    std::nth_element(seconds.begin(), middle, seconds.end());
+    return *middle;
   }
+
+ private:
+  std::vector<double> seconds_;
+};
+
+using RowSamples = std::array<Samples, kMeasuredRows.size()>;
+
+RowSeconds Medians(const RowSamples& samples) {
+  RowSeconds medians;
+  for (size_t i = 0; i < samples.size(); ++i) medians.seconds[i] = samples[i].Median();
+  return medians;
+}
+
+struct Times {
+  RowSamples layers, head;
+  Samples attention, attention_q8, reading;
 };
 
 template <typename Step>
@@ -143,12 +160,11 @@ double SecondsOf(const Step& step) {
 
 // Steps of kMeasuredRows, each by `measure(rows)`; in proportion where that would take too long.
 template <typename Measure>
-void MeasureRows(const Measure& measure, RowSeconds& fastest) {
+void MeasureRows(const Measure& measure, RowSamples& samples) {
   for (size_t i = 0; i < kMeasuredRows.size(); ++i) {
     const double grows = i == 0 ? 0 : static_cast<double>(kMeasuredRows[i]) / kMeasuredRows[i - 1];
-    const double expected = i == 0 ? 0 : fastest.seconds[i - 1] * grows;
-    double& seconds = fastest.seconds[i];
-    seconds = expected > kMostSeconds ? expected : std::min(seconds, measure(kMeasuredRows[i]));
+    const double expected = i == 0 ? 0 : samples[i - 1].Median() * grows;
+    samples[i].Add(expected > kMostSeconds ? expected : measure(kMeasuredRows[i]));
   }
 }
 
@@ -161,28 +177,19 @@ class MeasuredModel {
     TERN_ASSIGN_OR_RETURN(std::unique_ptr<Transformer> transformer,
                           Transformer::Load(config, {0, config.layers}, tensors, kernels, &pool));
     const uint64_t pages = kMeasuredRows.back() / kKvPageTokens + KvPagesFor(config.context);
-    TERN_ASSIGN_OR_RETURN(KvCache cache,
+    TERN_ASSIGN_OR_RETURN(KvCache floats,
                           KvCache::Create(config, config.layers, pages, KvType::kF16));
-    return MeasuredModel(std::move(transformer), std::move(cache));
+    TERN_ASSIGN_OR_RETURN(KvCache q8, KvCache::Create(config, config.layers, pages, KvType::kQ8));
+    return MeasuredModel(std::move(transformer), std::move(floats), std::move(q8));
   }
 
-  // Seconds of all layers for `rows` rows of sequences that have `cached` tokens.
-  double LayersSeconds(uint32_t rows, uint32_t cached, uint32_t sequence_rows) {
-    std::vector<SequenceRows> batch;
-    for (uint32_t row = 0; row < rows; row += sequence_rows) {
-      batch.push_back({batch.size() + 1, cached, std::min(sequence_rows, rows - row)});
-    }
-    std::vector<float> hidden(size_t{rows} * config().dim);
-    std::fill(hidden.begin(), hidden.end(), 1.0f);
-    for (const SequenceRows& entry : batch) {
-      TERN_CHECK(pages_.Reserve(cache_, entry.sequence, cached + entry.rows).ok());
-      cache_.Advance(entry.sequence, cached);
-    }
-    transformer_->EvictWeights();
-    const double seconds =
-        SecondsOf([&] { TERN_CHECK(transformer_->Forward(batch, cache_, hidden.data()).ok()); });
-    for (const SequenceRows& entry : batch) pages_.Release(cache_, entry.sequence);
-    return seconds;
+  // Seconds of all layers for `rows` rows of new sequences.
+  double LayersSeconds(uint32_t rows) { return StepSeconds(floats_, rows, 0, kSequenceRows); }
+
+  // The same for a sequence that has much to attend to.
+  double AttentionSeconds(KvType type) {
+    return StepSeconds(type == KvType::kQ8 ? q8_ : floats_, kAttentionRows, kAttentionCached,
+                       kAttentionRows);
   }
 
   // As for sequences that take the likeliest token.
@@ -202,12 +209,31 @@ class MeasuredModel {
   const ModelConfig& config() const { return transformer_->config(); }
 
  private:
-  MeasuredModel(std::unique_ptr<Transformer> transformer, KvCache cache)
-      : transformer_(std::move(transformer)), cache_(std::move(cache)), pages_(cache_.pages()) {}
+  MeasuredModel(std::unique_ptr<Transformer> transformer, KvCache floats, KvCache q8)
+      : transformer_(std::move(transformer)), floats_(std::move(floats)), q8_(std::move(q8)) {}
+
+  // Sequences have `cached` tokens before the step, and `sequence_rows` rows in it.
+  double StepSeconds(KvCache& cache, uint32_t rows, uint32_t cached, uint32_t sequence_rows) {
+    LocalPages pages(cache.pages());
+    std::vector<SequenceRows> batch;
+    for (uint32_t row = 0; row < rows; row += sequence_rows) {
+      batch.push_back({batch.size() + 1, cached, std::min(sequence_rows, rows - row)});
+    }
+    std::vector<float> hidden(size_t{rows} * config().dim);
+    std::fill(hidden.begin(), hidden.end(), 1.0f);
+    for (const SequenceRows& entry : batch) {
+      TERN_CHECK(pages.Reserve(cache, entry.sequence, cached + entry.rows).ok());
+      cache.Advance(entry.sequence, cached);
+    }
+    transformer_->EvictWeights();
+    const double seconds =
+        SecondsOf([&] { TERN_CHECK(transformer_->Forward(batch, cache, hidden.data()).ok()); });
+    for (const SequenceRows& entry : batch) pages.Release(cache, entry.sequence);
+    return seconds;
+  }
 
   std::unique_ptr<Transformer> transformer_;
-  KvCache cache_;
-  LocalPages pages_;
+  KvCache floats_, q8_;
 };
 
 ProbeKernel BestProbe() {
@@ -259,21 +285,25 @@ double WeightsOfLayer(const ModelConfig& config) {
   return weights;
 }
 
-WorkerSpeed SpeedOf(const ModelConfig& config, const Fastest& fastest) {
+WorkerSpeed SpeedOf(const ModelConfig& config, const Times& times) {
   constexpr double kGiga = 1e9;
   const double weights = WeightsOfLayer(config) * config.layers;
   const auto head_bytes = static_cast<double>(ScreenBytes(config.vocab, config.dim));
   const double products = 2.0 * config.q_dim() * kAttentionRows * kAttentionCached * config.layers;
+  const RowSeconds layers = Medians(times.layers), head = Medians(times.head);
   WorkerSpeed speed;
   for (size_t i = 0; i < kMeasuredRows.size(); ++i) {
-    speed.ternary.seconds[i] = fastest.layers.seconds[i] * kGiga / weights;
-    speed.dense.seconds[i] = fastest.head.seconds[i] * kGiga / head_bytes;
+    speed.ternary.seconds[i] = layers.seconds[i] * kGiga / weights;
+    speed.dense.seconds[i] = head.seconds[i] * kGiga / head_bytes;
   }
   // Of two noisy times: never less than a tenth of the larger.
-  const double attention =
-      std::max(fastest.attention - fastest.layers.For(kAttentionRows), fastest.attention / 10);
-  speed.attention = attention * kGiga / products;
-  speed.read_bytes_per_second = MeasuredReading::kBytes / fastest.reading;
+  const auto per_product = [&](double seconds) {
+    const double attention = std::max(seconds - layers.For(kAttentionRows), seconds / 10);
+    return attention * kGiga / products;
+  };
+  speed.attention = per_product(times.attention.Median());
+  speed.attention_q8 = per_product(times.attention_q8.Median());
+  speed.read_bytes_per_second = MeasuredReading::kBytes / times.reading.Median();
   return speed;
 }
 
@@ -286,17 +316,16 @@ absl::StatusOr<WorkerSpeed> MeasureSpeed(const Kernels& kernels, ThreadPool& poo
   if (as_large.screen_from_rows == kScreenFromRows) as_large.screen_from_rows = 0;
   TERN_ASSIGN_OR_RETURN(MeasuredModel model, MeasuredModel::Create(config, as_large, pool));
   MeasuredReading reading(pool);
-  Fastest fastest;
+  Times times;
   const auto end = Clock::now() + kMeasureFor;
-  for (int pass = 0; pass < 2 || Clock::now() < end; ++pass) {
-    MeasureRows([&](uint32_t rows) { return model.LayersSeconds(rows, 0, kSequenceRows); },
-                fastest.layers);
-    MeasureRows([&](uint32_t rows) { return model.HeadSeconds(rows); }, fastest.head);
-    fastest.attention = std::min(
-        fastest.attention, model.LayersSeconds(kAttentionRows, kAttentionCached, kAttentionRows));
-    fastest.reading = std::min(fastest.reading, reading.Seconds());
+  for (int pass = 0; pass < kLeastPasses || Clock::now() < end; ++pass) {
+    MeasureRows([&](uint32_t rows) { return model.LayersSeconds(rows); }, times.layers);
+    MeasureRows([&](uint32_t rows) { return model.HeadSeconds(rows); }, times.head);
+    times.attention.Add(model.AttentionSeconds(KvType::kF16));
+    times.attention_q8.Add(model.AttentionSeconds(KvType::kQ8));
+    times.reading.Add(reading.Seconds());
   }
-  return SpeedOf(config, fastest);
+  return SpeedOf(config, times);
 }
 
 }  // namespace tern

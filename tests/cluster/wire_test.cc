@@ -44,6 +44,7 @@ RegisterWorker SomeRegistration() {
           .speed = {.ternary = {{1, 2, 3, 4}},
                     .dense = {{5, 6, 7, 8}},
                     .attention = 9,
+                    .attention_q8 = 11,
                     .read_bytes_per_second = 10}};
 }
 

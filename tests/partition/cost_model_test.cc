@@ -94,6 +94,22 @@ TEST(CostModelTest, WideActivationsCostThreeTimesTheProducts) {
   EXPECT_EQ(wide.Price(0, step).global_layer, narrow.Price(0, thrice).global_layer);
 }
 
+TEST(CostModelTest, AttentionCostsWhatItTakesOverTheCacheOfThePlan) {
+  ClusterProfile cluster = ClusterOf({1});
+  cluster.workers[0].speed.attention = 8;
+  cluster.workers[0].speed.attention_q8 = 2;
+  cluster.workers[0].speed.read_bytes_per_second = 1e18;  // memory sets no time
+  const auto seconds = [&](KvType type, uint64_t position) {
+    const CostModel costs = CostModel::Create(SmallHead(3), cluster, {.kv_type = type}).value();
+    StepShape step;
+    costs.AddRows(position, 1, 0, step);
+    return costs.Price(0, step).global_layer;
+  };
+  const double floats = seconds(KvType::kF16, 1000) - seconds(KvType::kF16, 0);
+  const double q8 = seconds(KvType::kQ8, 1000) - seconds(KvType::kQ8, 0);
+  EXPECT_NEAR(floats / q8, 4, 1e-9);
+}
+
 TEST(CostModelTest, PathsTakeTheWeakerEndUnlessAPairHasItsOwn) {
   ClusterProfile cluster = ClusterOf({1, 1, 1});
   cluster.workers[0].link = {1e9, 1e-3};

@@ -24,6 +24,7 @@ inline WorkerSpeed SpeedOf(double weights_per_second) {
     speed.dense.seconds[i] = kDense.seconds[i] * second;
   }
   speed.attention = kAttention * second;
+  speed.attention_q8 = speed.attention;
   speed.read_bytes_per_second = weights_per_second / kWeightsPerByte;
   return speed;
 }

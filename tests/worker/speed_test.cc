@@ -33,6 +33,7 @@ TEST(KnownSpeedTest, RemembersForAWeekWhatWasMeasuredInTheSamePlace) {
   speed.ternary.seconds = {0.1, 0.2, 1.0 / 3, 4};
   speed.dense.seconds = {0.5, 0.6, 0.7, 8};
   speed.attention = 0.9;
+  speed.attention_q8 = 0.7;
   speed.read_bytes_per_second = 1e10;
   const absl::Time now = absl::FromUnixSeconds(1'000'000'000);
   EXPECT_EQ(here.Find(now), std::nullopt);
