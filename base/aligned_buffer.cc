@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 
 #include <cstdint>
+#include <iterator>
+#include <map>
 
 #include "base/mutex.h"
 
@@ -31,53 +33,91 @@ bool SharesRegion(size_t bytes) {
   return kHasRegions && bytes >= kSharedFrom && bytes <= kSharedTo;
 }
 
-// Stands at the beginning of its memory, which is aligned to its size.
-struct alignas(kCacheLineBytes) Region {
-  size_t used = sizeof(Region);  // bytes, from the beginning
-  size_t buffers = 0;            // not yet freed
-};
-
-Region* NewRegion() {
+void* NewRegion() {
   void* memory = std::aligned_alloc(kRegionBytes, kRegionBytes);
-  if (memory == nullptr) return nullptr;
   // Only a wish: a kernel without huge pages refuses it, and nothing is lost.
-  (void)madvise(memory, kRegionBytes, MADV_HUGEPAGE);
-  return new (memory) Region;
+  if (memory != nullptr) (void)madvise(memory, kRegionBytes, MADV_HUGEPAGE);
+  return memory;
 }
 
-// Hands out the memory of a region in order; a region is freed when all its buffers are. As malloc,
-// one for the program.
+// What a buffer takes of a region.
+size_t Rounded(size_t bytes) {
+  return (bytes + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
+}
+
+// Gives the huge pages that lie wholly in the buffer back to the system.
+void ReleasePages(uintptr_t begin, size_t bytes) {
+  const uintptr_t first = (begin + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
+  const uintptr_t end = (begin + bytes) / kHugePageBytes * kHugePageBytes;
+  if (first < end) (void)madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+}
+
+// Divides regions among buffers: each gets the smallest hole that it fits, so that the buffers of
+// one step lie where those of the step before did, and not each on pages that nobody touched yet.
+// A region without buffers is freed, but for one. As malloc, one for the program.
 class Regions {
  public:
   void* Allocate(size_t bytes) ABSL_LOCKS_EXCLUDED(mu_) {
-    const size_t rounded = (bytes + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
+    const size_t taken = Rounded(bytes);
     MutexLock lock(mu_);
-    if (current_ == nullptr || current_->used + rounded > kRegionBytes) {
-      Region* region = NewRegion();
+    auto hole = SmallestHole(taken);
+    if (hole == holes_.end()) {
+      void* region = NewRegion();
       if (region == nullptr) return nullptr;
-      current_ = region;  // the one before is freed with its last buffer
+      hole = holes_.emplace(reinterpret_cast<uintptr_t>(region), kRegionBytes).first;
     }
-    uint8_t* data = reinterpret_cast<uint8_t*>(current_) + current_->used;
-    current_->used += rounded;
-    ++current_->buffers;
-    return data;
+    const auto [begin, size] = *hole;
+    if (size == kRegionBytes) has_spare_ = false;  // it was the only one
+    holes_.erase(hole);
+    if (size > taken) holes_.emplace(begin + taken, size - taken);
+    return reinterpret_cast<void*>(begin);
   }
 
-  void Free(void* data) ABSL_LOCKS_EXCLUDED(mu_) {
-    const auto address = reinterpret_cast<uintptr_t>(data);
-    auto* region = reinterpret_cast<Region*>(address / kRegionBytes * kRegionBytes);
+  void Free(void* data, size_t bytes) ABSL_LOCKS_EXCLUDED(mu_) {
+    const auto begin = reinterpret_cast<uintptr_t>(data);
+    ReleasePages(begin, bytes);
     MutexLock lock(mu_);
-    if (--region->buffers > 0) return;
-    if (region == current_) {
-      region->used = sizeof(Region);
-    } else {
-      std::free(region);
+    const auto hole = AddHole(begin, Rounded(bytes));
+    if (hole->second < kRegionBytes) return;
+    if (has_spare_) {
+      std::free(reinterpret_cast<void*>(hole->first));
+      holes_.erase(hole);
     }
+    has_spare_ = true;
   }
 
  private:
+  using Holes = std::map<uintptr_t, size_t>;  // bytes by address
+
+  Holes::iterator SmallestHole(size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    auto smallest = holes_.end();
+    for (auto hole = holes_.begin(); hole != holes_.end(); ++hole) {
+      if (hole->second < bytes) continue;
+      if (smallest == holes_.end() || hole->second < smallest->second) smallest = hole;
+    }
+    return smallest;
+  }
+
+  // As one with those that it touches in its region.
+  Holes::iterator AddHole(uintptr_t begin, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    auto next = holes_.lower_bound(begin);
+    if (next != holes_.end() && next->first == begin + bytes && next->first % kRegionBytes != 0) {
+      bytes += next->second;
+      next = holes_.erase(next);
+    }
+    if (next != holes_.begin() && begin % kRegionBytes != 0) {
+      const auto before = std::prev(next);
+      if (before->first + before->second == begin) {
+        before->second += bytes;
+        return before;
+      }
+    }
+    return holes_.emplace_hint(next, begin, bytes);
+  }
+
   Mutex mu_;
-  Region* current_ ABSL_GUARDED_BY(mu_) = nullptr;
+  Holes holes_ ABSL_GUARDED_BY(mu_);
+  bool has_spare_ ABSL_GUARDED_BY(mu_) = false;  // a region without buffers
 };
 
 Regions& TheRegions() {
@@ -101,7 +141,7 @@ void* AllocateAligned(size_t bytes) {
 void FreeAligned(void* data, size_t bytes) {
   if (data == nullptr) return;
   if (SharesRegion(bytes)) {
-    TheRegions().Free(data);
+    TheRegions().Free(data, bytes);
   } else {
     std::free(data);
   }

@@ -70,6 +70,9 @@ void Compute::Reserve(size_t rows) {
   // No group is smaller than a tile's columns.
   const size_t sums = std::max<size_t>(1, width / kT2R16Cols);
   const size_t codes_size = rows * CodesStride(width);  // of one digit of one input
+  codes_ = {};                                          // before there are others
+  code_sums_ = {};
+  floats_ = {};
   codes_ = AlignedBuffer<int8_t>(kInputs * kWideDigits * codes_size);
   code_sums_ = AlignedBuffer<int32_t>(kInputs * rows * sums);
   floats_ = AlignedBuffer<float>(rows * (2 * q_dim + 2 * kv_dim + ffn_dim + dim + kInputs));

@@ -2,9 +2,11 @@
 #include "base/aligned_buffer.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <random>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -35,6 +37,40 @@ TEST(AlignedBufferTest, BuffersDoNotOverlap) {
   }
   for (const Kept& k : kept) check(k);
 }
+
+// The address sanitizer keeps what was freed for a while.
+#if !defined(__SANITIZE_ADDRESS__)
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+// There is always one, so that the memory of all never comes free at once.
+TEST(AlignedBufferTest, BuffersThatComeAndGoTakeTheSamePlaces) {
+  std::set<const void*> places;
+  AlignedBuffer<uint8_t> last(kMiB);
+  for (int i = 0; i < 100; ++i) {
+    AlignedBuffer<uint8_t> next(kMiB);
+    places.insert(next.data());
+    last = std::move(next);
+  }
+  EXPECT_LE(places.size(), 3u);
+}
+
+bool IsResident(const void* at) {
+  constexpr uintptr_t kPageBytes = 4096;
+  unsigned char resident = 0;
+  const auto page = reinterpret_cast<uintptr_t>(at) / kPageBytes * kPageBytes;
+  return mincore(reinterpret_cast<void*>(page), kPageBytes, &resident) == 0 && (resident & 1) != 0;
+}
+
+TEST(AlignedBufferTest, WhatIsFreedTakesNoMemory) {
+  AlignedBuffer<uint8_t> buffer = AlignedBuffer<uint8_t>::Zeroed(6 * kMiB);
+  const uint8_t* middle = buffer.data() + 3 * kMiB;
+  EXPECT_TRUE(IsResident(middle));
+  buffer = {};
+  EXPECT_FALSE(IsResident(middle));
+}
+
+#endif
 
 TEST(AlignedBufferTest, MovesAndForgets) {
   AlignedBuffer<int> a(1 << 20);
