@@ -31,13 +31,9 @@ constexpr int kLetterTag = 0;
 
 int TagOf(uint32_t channel) { return static_cast<int>(channel) + 1; }
 
-// What launchers tell a process before MPI_Init does.
-std::string RankByLauncher() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
-    const char* value = std::getenv(name);
-    if (value != nullptr) return absl::StrCat("rank ", value);
-  }
-  return "this rank";
+absl::Status NothingCame(int from, absl::Duration limit) {
+  return absl::DeadlineExceededError(
+      absl::StrCat("rank ", from, ": nothing came from it within ", absl::FormatDuration(limit)));
 }
 
 // Ends the process if MPI_Init_thread does not return in time.
@@ -59,7 +55,8 @@ class InitGuard {
     MutexLock lock(mu_);
     while (!done_ && MonotonicNow() < deadline) changed_.WaitFor(mu_, deadline - MonotonicNow());
     if (done_) return;
-    LogError(RankByLauncher(), ": the other ranks have not come within ",
+    const std::string rank = RankByLauncher();
+    LogError(rank.empty() ? "this rank" : "rank " + rank, ": the other ranks have not come within ",
              absl::FormatDuration(limit));
     _exit(1);
   }
@@ -120,8 +117,7 @@ class MpiWorld::Impl {
     while (letters.empty()) {
       const absl::Duration left = deadline - MonotonicNow();
       if (left <= absl::ZeroDuration()) {
-        return absl::DeadlineExceededError(absl::StrCat(
-            "rank ", from, ": nothing came from it within ", absl::FormatDuration(limit)));
+        return NothingCame(from, limit);
       }
       changed_.WaitFor(mu_, std::min(left, absl::Hours(1)));
     }
@@ -364,6 +360,14 @@ void MpiWorld::Impl::Finalize() {
   MPI_Finalize();
 }
 
+std::string RankByLauncher() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
+    const char* rank = std::getenv(name);
+    if (rank != nullptr) return rank;
+  }
+  return "";
+}
+
 absl::StatusOr<std::unique_ptr<MpiWorld>> MpiWorld::Start(absl::Duration limit) {
   auto impl = std::make_unique<Impl>(limit);
   TERN_RETURN_IF_ERROR(impl->status());
@@ -387,20 +391,24 @@ absl::StatusOr<std::string> MpiWorld::TakeLetter(int from, absl::Duration limit)
 // By way of rank 0, one letter after the other: MPI's own collectives have no deadline.
 absl::StatusOr<std::vector<std::string>> MpiWorld::Gather(const std::string& letter,
                                                           absl::Duration limit) {
-  const absl::Time deadline = MonotonicNow() + limit;
+  const absl::Time begin = MonotonicNow();
+  const auto take = [&](int from, absl::Duration within) {
+    absl::StatusOr<std::string> taken = TakeLetter(from, begin + within - MonotonicNow());
+    if (absl::IsDeadlineExceeded(taken.status())) taken = NothingCame(from, within);
+    return taken;
+  };
   std::vector<std::string> letters(static_cast<size_t>(size()));
   if (rank() != 0) {
     PostLetter(0, letter);
     // Rank 0 says which rank is missing, so it is given the time to.
     for (std::string& each : letters) {
-      TERN_ASSIGN_OR_RETURN(each, TakeLetter(0, deadline - MonotonicNow() + absl::Seconds(5)));
+      TERN_ASSIGN_OR_RETURN(each, take(0, limit + absl::Seconds(5)));
     }
     return letters;
   }
   letters[0] = letter;
   for (int from = 1; from < size(); ++from) {
-    TERN_ASSIGN_OR_RETURN(letters[static_cast<size_t>(from)],
-                          TakeLetter(from, deadline - MonotonicNow()));
+    TERN_ASSIGN_OR_RETURN(letters[static_cast<size_t>(from)], take(from, limit));
   }
   for (int to = 1; to < size(); ++to) {
     for (const std::string& each : letters) PostLetter(to, each);

@@ -21,6 +21,9 @@
 
 namespace tern {
 
+// This process's rank as a launcher tells it before MPI does; empty without a launcher.
+std::string RankByLauncher();
+
 // Thread-safe.
 class MpiWorld {
  public:

@@ -138,6 +138,7 @@ absl::Status Coordinator::Impl::OpenModel(const CoordinatorOptions& options,
   chat_format_ = options.chat_template.empty() ? DetectChatFormat(vocabulary)
                                                : ParseChatFormat(options.chat_template);
   if (!options.chat_template.empty()) TERN_RETURN_IF_ERROR(chat_format_.status());
+  file_->ForgetVocabulary();
   for (const std::string& note : file_->notes()) LogInfo("model: ", note);
   for (const std::string& note : tokenizer_->notes()) LogInfo("model: ", note);
   if (tokenizer_->vocab() > config.vocab) {

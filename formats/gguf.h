@@ -31,7 +31,7 @@ struct GgufValue {
   std::string ToString() const;
 };
 
-// Immutable, thread-safe. Views and spans live as long as the object.
+// Immutable but for Forget, thread-safe. Views and spans live as long as the object.
 class GgufFile final : public TensorSource {
  public:
   // Maps and checks the whole directory: every count, length, offset and type against the file's
@@ -67,6 +67,10 @@ class GgufFile final : public TensorSource {
   absl::StatusOr<std::vector<int64_t>> Integers(absl::string_view key) const;
   absl::StatusOr<std::vector<double>> Floats(absl::string_view key) const;
   bool Has(absl::string_view key) const;
+
+  // From now on the file has no keys that begin with `prefix`; frees what they held. REQUIRES that
+  // no other thread uses the object meanwhile.
+  void Forget(absl::string_view prefix);
 
  private:
   GgufFile() = default;

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "formats/gguf.h"
@@ -54,6 +55,13 @@ std::string GgufValue::ToString() const {
 }
 
 bool GgufFile::Has(absl::string_view key) const { return metadata_index_.contains(key); }
+
+void GgufFile::Forget(absl::string_view prefix) {
+  std::erase_if(metadata_,
+                [&](const auto& entry) { return absl::StartsWith(entry.first, prefix); });
+  metadata_index_.clear();
+  for (size_t i = 0; i < metadata_.size(); ++i) metadata_index_.emplace(metadata_[i].first, i);
+}
 
 absl::StatusOr<const GgufValue*> GgufFile::Value(absl::string_view key) const {
   const auto found = metadata_index_.find(key);

@@ -150,4 +150,9 @@ absl::StatusOr<Vocabulary> ModelFile::ReadVocabulary() const {
   return tern::ReadVocabulary(*gguf_);
 }
 
+// A directory's are read each time.
+void ModelFile::ForgetVocabulary() {
+  if (gguf_ != nullptr) gguf_->Forget("tokenizer.");
+}
+
 }  // namespace tern

@@ -23,7 +23,7 @@ struct ModelFileOptions {
   I2SDialect dialect = I2SDialect::kCanonical;  // that I2_S tensors of a GGUF file are read in
 };
 
-// Immutable, thread-safe.
+// Immutable but for ForgetVocabulary, thread-safe.
 class ModelFile {
  public:
   // Opens a GGUF file or a Hugging Face directory and checks that this build can run it. Weights
@@ -41,6 +41,9 @@ class ModelFile {
   const TensorSource& tensors() const { return *tensors_; }
   // The tokenizer's tables. NOT_FOUND if the model comes without any.
   absl::StatusOr<Vocabulary> ReadVocabulary() const;
+  // Frees the memory that the tokenizer's tables take, for who needs them no more: ReadVocabulary
+  // is not to be called from now on. REQUIRES that no other thread uses the object meanwhile.
+  void ForgetVocabulary();
   // What a user should be told: guesses made, weights converted while loading.
   const std::vector<std::string>& notes() const { return notes_; }
 

@@ -38,7 +38,7 @@ absl::StatusOr<std::unique_ptr<TextEncoder>> ByteLevelBpe::Create(const Vocabula
 
 absl::Status ByteLevelBpe::ReadTokens(const Vocabulary& vocabulary) {
   const std::vector<std::string>& names = vocabulary.tokens;
-  bytes_.reserve(names.size());  // normal_ points into it
+  bytes_.reserve(names.size());
   for (size_t id = 0; id < names.size(); ++id) {
     const TokenKind kind = vocabulary.kinds[id];
     const bool is_text = kind == TokenKind::kNormal || kind == TokenKind::kByte;
@@ -49,14 +49,14 @@ absl::Status ByteLevelBpe::ReadTokens(const Vocabulary& vocabulary) {
                                               "\", want letters of the byte-level alphabet"));
     }
     bytes_.push_back(*std::move(raw));
-    if (is_text && !normal_.emplace(bytes_.back(), static_cast<TokenId>(id)).second) {
+    if (is_text && !normal_.Add(static_cast<TokenId>(id))) {
       return Damaged(vocabulary, absl::StrCat(kTokens, ": token ", id, ": \"",
                                               absl::Utf8SafeCEscape(names[id]), "\" occurs twice"));
     }
   }
   for (int byte = 0; byte < 256; ++byte) {
-    const auto token = normal_.find(std::string(1, static_cast<char>(byte)));
-    byte_tokens_[static_cast<size_t>(byte)] = token == normal_.end() ? kNoToken : token->second;
+    const std::string text(1, static_cast<char>(byte));
+    byte_tokens_[static_cast<size_t>(byte)] = normal_.Find(text).value_or(kNoToken);
   }
   return absl::OkStatus();
 }
@@ -64,9 +64,7 @@ absl::Status ByteLevelBpe::ReadTokens(const Vocabulary& vocabulary) {
 absl::Status ByteLevelBpe::ReadMerges(const Vocabulary& vocabulary) {
   const auto token = [this](absl::string_view letters) -> std::optional<TokenId> {
     const std::optional<std::string> raw = LettersToBytes(letters);
-    const auto place = raw ? normal_.find(*raw) : normal_.end();
-    if (place == normal_.end()) return std::nullopt;
-    return place->second;
+    return raw ? normal_.Find(*raw) : std::nullopt;
   };
   for (const std::string& merge : vocabulary.merges) {
     const size_t space = merge.find(' ');
@@ -75,13 +73,13 @@ absl::Status ByteLevelBpe::ReadMerges(const Vocabulary& vocabulary) {
     const auto right = token(absl::string_view(merge).substr(is_pair ? space + 1 : 0));
     const auto merged =
         left && right
-            ? normal_.find(bytes_[static_cast<size_t>(*left)] + bytes_[static_cast<size_t>(*right)])
-            : normal_.end();
-    if (!is_pair || merged == normal_.end()) {
+            ? normal_.Find(bytes_[static_cast<size_t>(*left)] + bytes_[static_cast<size_t>(*right)])
+            : std::nullopt;
+    if (!is_pair || !merged) {
       return Damaged(vocabulary, absl::StrCat(kMerges, ": found \"", absl::Utf8SafeCEscape(merge),
                                               "\", want two tokens that make a third"));
     }
-    pairs_.Add(*left, *right, merged->second);
+    pairs_.Add(*left, *right, *merged);
   }
   return absl::OkStatus();
 }
@@ -91,8 +89,8 @@ void ByteLevelBpe::Encode(absl::string_view text, bool /*at_start*/,
   std::vector<TokenId> merged;
   pre_tokenizer_->Split(text, [&](absl::string_view piece) {
     if (pre_tokenizer_->whole_pieces()) {
-      if (const auto whole = normal_.find(piece); whole != normal_.end()) {
-        ids.push_back(whole->second);
+      if (const std::optional<TokenId> whole = normal_.Find(piece)) {
+        ids.push_back(*whole);
         return;
       }
     }

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "text/byte_pairs.h"
 #include "text/encoder.h"
 #include "text/pretokenizer.h"
+#include "text/token_index.h"
 
 namespace tern {
 
@@ -33,9 +33,9 @@ class ByteLevelBpe final : public TextEncoder {
   absl::Status ReadTokens(const Vocabulary& vocabulary);
   absl::Status ReadMerges(const Vocabulary& vocabulary);
 
-  std::vector<std::string> bytes_;                          // [vocab]
-  absl::flat_hash_map<absl::string_view, TokenId> normal_;  // by bytes_: what text can become
-  std::array<TokenId, 256> byte_tokens_{};                  // -1: none
+  std::vector<std::string> bytes_;          // [vocab]
+  TokenIndex normal_{&bytes_};              // what text can become
+  std::array<TokenId, 256> byte_tokens_{};  // -1: none
   BytePairs pairs_;
   std::unique_ptr<PreTokenizer> pre_tokenizer_;
 };

@@ -88,7 +88,7 @@ absl::Status SentencePiece::ReadTokens(const Vocabulary& vocabulary) {
       return Damaged(vocabulary, absl::StrCat(kTokens, ": token ", id, " is empty"));
     }
     words_apart_ = words_apart_ && SecondWord(names_[id]) == names_[id].size();
-    if (!by_name_.emplace(names_[id], static_cast<TokenId>(id)).second && is_text) {
+    if (!by_name_.Add(static_cast<TokenId>(id)) && is_text) {
       return Damaged(vocabulary,
                      absl::StrCat(kTokens, ": token ", id, ": \"",
                                   absl::Utf8SafeCEscape(names_[id]), "\" occurs twice"));
@@ -146,9 +146,9 @@ class SentencePiece::Merger {
   void Consider(size_t left) {
     if (left == kNone || symbols_[left].after == kNone) return;
     const absl::string_view pair = Pair(left);
-    const auto found = model_.by_name_.find(pair);
-    if (found == model_.by_name_.end()) return;
-    candidates_.push({model_.scores_[static_cast<size_t>(found->second)], left, pair.size()});
+    const std::optional<TokenId> found = model_.by_name_.Find(pair);
+    if (!found) return;
+    candidates_.push({model_.scores_[static_cast<size_t>(*found)], left, pair.size()});
   }
 
   void Merge() {
@@ -193,9 +193,8 @@ void SentencePiece::Encode(absl::string_view text, bool at_start, std::vector<To
   const bool prefix = at_start && add_space_prefix_;
   const std::string marked = SpacesToMarks(prefix ? absl::StrCat(" ", text) : std::string(text));
   const auto append = [&](absl::string_view symbol) {
-    const auto found = by_name_.find(symbol);
-    if (found != by_name_.end()) {
-      ids.push_back(found->second);
+    if (const std::optional<TokenId> found = by_name_.Find(symbol)) {
+      ids.push_back(*found);
     } else {
       AppendBytes(symbol, ids);
     }

@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "text/encoder.h"
+#include "text/token_index.h"
 
 namespace tern {
 
@@ -38,10 +38,10 @@ class SentencePiece final : public TextEncoder {
   size_t PartBytes(absl::string_view marked) const;
   void AppendBytes(absl::string_view text, std::vector<TokenId>& ids) const;
 
-  std::vector<std::string> names_;                           // [vocab], that text is merged to
-  std::vector<std::string> bytes_;                           // [vocab]
-  std::vector<float> scores_;                                // [vocab]
-  absl::flat_hash_map<absl::string_view, TokenId> by_name_;  // of names_
+  std::vector<std::string> names_;  // [vocab], that text is merged to
+  std::vector<std::string> bytes_;  // [vocab]
+  std::vector<float> scores_;       // [vocab]
+  TokenIndex by_name_{&names_};
   std::array<std::optional<TokenId>, 256> byte_tokens_{};
   std::optional<TokenId> unknown_;
   bool add_space_prefix_ = true;

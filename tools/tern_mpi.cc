@@ -2,11 +2,11 @@
 // `tern-mpi`: a file of prompts in, a file of answers out, on the ranks of an MPI job. Every rank
 // goes through the same steps (docs/batch.md); between them they exchange what they found, so that
 // an error of one ends all, with one message.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +21,7 @@
 #include "base/topology.h"
 #include "base/version.h"
 #include "bench/text_file.h"
+#include "cluster/mpi_world.h"
 #include "model/content_id.h"
 #include "tools/local_model.h"
 #include "tools/mpi_bench.h"
@@ -194,6 +195,10 @@ class Rank {
     if (status.ok() && rank_ == 0 && !flags_.plan_only && !flags_.bench_hop) {
       status = OpenFiles(*opened);
     }
+    if (opened.ok()) {
+      opened->file->ForgetVocabulary();
+      malloc_trim(0);  // what it and making the tokenizer took lies among what stays
+    }
     const std::string mine = status.ok() ? Encode(opened->info) : "";
     TERN_ASSIGN_OR_RETURN(const std::vector<std::string> texts,
                           Exchange(world_, Bring(status, mine), limit_));
@@ -347,13 +352,15 @@ class Rank {
   JobProgress done_;
 };
 
-// Before MPI is there to ask; also without a launcher.
-bool IsFirstOfLauncher() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}) {
-    const char* rank = std::getenv(name);
-    if (rank != nullptr) return std::string(rank) == "0";
+// What to do with a wrong command line, or with --help, before MPI is there. Only the first rank
+// gives help, but each says what is wrong: the launcher may end it before it is the first's turn.
+int Explain(const CLI::App& app, const CLI::ParseError& error) {
+  const std::string rank = RankByLauncher();
+  if (rank.empty() || rank == "0") return app.exit(error);
+  if (error.get_exit_code() != 0) {
+    std::fprintf(stderr, "tern-mpi: rank %s: %s\n", rank.c_str(), error.what());
   }
-  return true;
+  return error.get_exit_code();
 }
 
 int Main(int argc, char** argv) {
@@ -364,7 +371,7 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return IsFirstOfLauncher() ? app.exit(error) : error.get_exit_code();
+    return Explain(app, error);
   }
   absl::StatusOr<std::unique_ptr<MpiWorld>> world =
       MpiWorld::Start(absl::Seconds(flags.start_seconds));

@@ -83,6 +83,18 @@ TEST(GgufTest, ReadsEveryKindOfValue) {
   EXPECT_FALSE(file->Has("nothing"));
 }
 
+TEST(GgufTest, ForgetsKeys) {
+  const GgufBytes bytes = WholeFile();
+  const auto file = MustParse(bytes);
+  ASSERT_NE(file, nullptr);
+  file->Forget("string");
+  EXPECT_FALSE(file->Has("string"));
+  EXPECT_FALSE(file->Has("strings"));
+  EXPECT_EQ(*file->Unsigned("u8"), 200u);
+  EXPECT_THAT(*file->Integers("ints"), ElementsAre(7, 9));  // behind them
+  EXPECT_EQ(file->metadata().size(), 13u);
+}
+
 TEST(GgufTest, PrintsValues) {
   const GgufBytes bytes = WholeFile();
   const auto file = MustParse(bytes);
