@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Holds the folders to the layered DAG of docs/architecture.md: each may include what stands before
-// it, never the reverse.
+// it, never the reverse. What a library is to be hidden behind is the only file that includes it.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,24 +42,44 @@ std::string IncludedFolder(const std::string& line) {
   return slash == std::string::npos ? "" : line.substr(start.size(), slash - start.size());
 }
 
-TEST(LayersTest, NoFolderIncludesWhatStandsAfterIt) {
+// Calls visit(folder, path from the root, line) for each line of each source file.
+void ForEachLine(const std::function<void(const std::string& folder, const std::string& path,
+                                          const std::string& line)>& visit) {
   const std::filesystem::path root = TERN_SOURCE_DIR;
-  int files = 0;
   for (const auto& [folder, allowed] : kMayInclude) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
       const std::string extension = entry.path().extension();
       if (extension != ".h" && extension != ".cc") continue;
-      ++files;
       std::ifstream file(entry.path());
-      for (std::string line; std::getline(file, line);) {
-        const std::string included = IncludedFolder(line);
-        if (included == folder || !kMayInclude.contains(included)) continue;
-        EXPECT_NE(std::find(allowed.begin(), allowed.end(), included), allowed.end())
-            << entry.path() << ": " << line;
-      }
+      const std::string path = std::filesystem::relative(entry.path(), root).string();
+      for (std::string line; std::getline(file, line);) visit(folder, path, line);
     }
   }
-  EXPECT_GT(files, 20);
+}
+
+TEST(LayersTest, NoFolderIncludesWhatStandsAfterIt) {
+  std::set<std::string> files;
+  ForEachLine([&](const std::string& folder, const std::string& path, const std::string& line) {
+    files.insert(path);
+    const std::string included = IncludedFolder(line);
+    if (included == folder || !kMayInclude.contains(included)) return;
+    const std::vector<std::string>& allowed = kMayInclude.at(folder);
+    EXPECT_NE(std::find(allowed.begin(), allowed.end(), included), allowed.end())
+        << path << ": " << line;
+  });
+  EXPECT_GT(files.size(), 20u);
+}
+
+TEST(LayersTest, LibrariesStayBehindTheFileThatHidesThem) {
+  const std::map<std::string, std::string> only = {{"#include <mpi.h>", "cluster/mpi_world.cc"},
+                                                   {"#include <hwloc.h>", "base/topology.cc"}};
+  std::map<std::string, std::set<std::string>> found;
+  ForEachLine([&](const std::string&, const std::string& path, const std::string& line) {
+    if (only.contains(line)) found[line].insert(path);
+  });
+  for (const auto& [line, file] : only) {
+    EXPECT_EQ(found[line], std::set<std::string>{file}) << line;
+  }
 }
 
 }  // namespace
