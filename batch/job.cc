@@ -22,6 +22,8 @@ namespace tern {
 namespace {
 
 constexpr absl::Duration kProgressPeriod = absl::Milliseconds(200);
+// How long a line that comes while requests run may have to wait.
+constexpr absl::Duration kInputPeriod = absl::Milliseconds(10);
 constexpr size_t kDigestDigits = 16;  // enough to tell an edited line from the one before
 
 std::string DigestOf(const std::string& text) {
@@ -95,7 +97,7 @@ bool IsOfRequest(const absl::Status& status) {
 
 class Job {
  public:
-  Job(const JobOptions& options, std::istream& input, AnswerSink& sink)
+  Job(const JobOptions& options, LineReader& input, AnswerSink& sink)
       : options_(options),
         input_(input),
         sink_(sink),
@@ -117,13 +119,9 @@ class Job {
  private:
   absl::Status Loop() {
     while (true) {
-      while (!ended_ && *std::min_element(running_.begin(), running_.end()) < options_.in_flight) {
-        TERN_RETURN_IF_ERROR(TakeLine());
-      }
-      if (ended_ && *std::max_element(running_.begin(), running_.end()) == 0) {
-        return absl::OkStatus();
-      }
-      for (Done& done : done_->Take(kProgressPeriod)) {
+      TERN_RETURN_IF_ERROR(TakeLines());
+      if (ended_ && IsIdle()) return absl::OkStatus();
+      for (Done& done : WaitForDone()) {
         --running_[done.engine];
         if (!done.status.ok() && !IsOfRequest(done.status)) return done.status;
         TERN_RETURN_IF_ERROR(Keep(done));
@@ -133,12 +131,35 @@ class Job {
     }
   }
 
-  absl::Status TakeLine() {
+  bool IsIdle() const { return *std::max_element(running_.begin(), running_.end()) == 0; }
+  // Whether more lines are wanted.
+  bool HasRoom() const {
+    return !ended_ && *std::min_element(running_.begin(), running_.end()) < options_.in_flight;
+  }
+
+  std::deque<Done> WaitForDone() {
+    if (!HasRoom()) return done_->Take(kProgressPeriod);
+    if (!IsIdle()) return done_->Take(kInputPeriod);
+    input_.Wait(kProgressPeriod);
+    return {};
+  }
+
+  // As many as there is room for, of those that have come.
+  absl::Status TakeLines() {
     std::string text;
-    if (!std::getline(input_, text)) {
-      ended_ = true;
-      return input_.bad() ? absl::DataLossError("input: cannot be read") : absl::OkStatus();
+    while (HasRoom()) {
+      TERN_ASSIGN_OR_RETURN(const LineReader::Got got, input_.Next(text));
+      if (got == LineReader::Got::kNothingYet) return absl::OkStatus();
+      if (got == LineReader::Got::kEnd) {
+        ended_ = true;
+      } else {
+        TERN_RETURN_IF_ERROR(TakeLine(text));
+      }
     }
+    return absl::OkStatus();
+  }
+
+  absl::Status TakeLine(const std::string& text) {
     ++line_;
     if (absl::StripAsciiWhitespace(text).empty()) return sink_.Skip(line_);
     ParsedLine parsed = ParseLine(text, line_, options_.settings);
@@ -208,7 +229,7 @@ class Job {
   }
 
   const JobOptions& options_;
-  std::istream& input_;
+  LineReader& input_;
   AnswerSink& sink_;
   const std::shared_ptr<DoneQueue> done_ = std::make_shared<DoneQueue>();
   std::vector<size_t> running_;  // [engines] requests
@@ -223,8 +244,7 @@ class Job {
 
 }  // namespace
 
-absl::StatusOr<JobProgress> RunJob(const JobOptions& options, std::istream& input,
-                                   AnswerSink& sink) {
+absl::StatusOr<JobProgress> RunJob(const JobOptions& options, LineReader& input, AnswerSink& sink) {
   if (options.engines.empty() || options.in_flight == 0) {
     return absl::InvalidArgumentError("job: want at least one engine and one request in flight");
   }

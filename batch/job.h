@@ -5,12 +5,12 @@
 
 #include <cstdint>
 #include <functional>
-#include <istream>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "batch/answer_sink.h"
+#include "batch/line_reader.h"
 #include "batch/progress.h"
 #include "batch/settings.h"
 #include "coordinator/engine.h"
@@ -31,11 +31,11 @@ struct JobOptions {
   std::function<void(const JobProgress&)> on_progress;  // a few times a second; may be empty
 };
 
-// Answers every line of `input`. A line that cannot be answered, for itself or because an engine
-// has not the room for it, gets an error line and the job goes on. Ends early, with what is
-// answered left in the sink, with the sink's errors, and with an engine's when its pipeline breaks.
-absl::StatusOr<JobProgress> RunJob(const JobOptions& options, std::istream& input,
-                                   AnswerSink& sink);
+// Answers every line of `input`, also while others are yet to come. A line that cannot be answered,
+// for itself or because an engine has not the room for it, gets an error line and the job goes on.
+// Ends early, with what is answered left in the sink, with the sink's errors, and with an engine's
+// when its pipeline breaks.
+absl::StatusOr<JobProgress> RunJob(const JobOptions& options, LineReader& input, AnswerSink& sink);
 
 }  // namespace tern
 

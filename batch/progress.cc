@@ -2,11 +2,17 @@
 #include "batch/progress.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace tern {
+namespace {
+
+constexpr absl::Duration kLogPeriod = absl::Minutes(1);
+
+}  // namespace
 
 std::string ProgressText(const JobProgress& progress) {
   std::string text = absl::StrCat(progress.done());
@@ -30,6 +36,24 @@ std::string ProgressText(const JobProgress& progress) {
     absl::StrAppend(&text, ", ", absl::FormatDuration(absl::Ceil(rest, absl::Seconds(1))), " left");
   }
   return text;
+}
+
+ProgressLine::ProgressLine(std::FILE* terminal, std::function<void(const std::string&)> log)
+    : terminal_(terminal), log_(std::move(log)) {}
+
+ProgressLine::~ProgressLine() {
+  if (drawn_) std::fputc('\n', terminal_);
+}
+
+void ProgressLine::Show(const JobProgress& progress) {
+  if (terminal_ != nullptr) {
+    std::fprintf(terminal_, "\r%s\033[K", ProgressText(progress).c_str());
+    std::fflush(terminal_);
+    drawn_ = true;
+  } else if (progress.elapsed - logged_ >= kLogPeriod) {
+    logged_ = progress.elapsed;
+    log_(ProgressText(progress));
+  }
 }
 
 }  // namespace tern

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "tools/mpi_job.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
-#include <iostream>
+#include <fstream>
 #include <system_error>
 #include <utility>
 
@@ -16,21 +19,27 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "batch/ordered_output.h"
+#include "batch/progress.h"
 
 namespace tern {
 namespace {
 
-constexpr absl::Duration kLogPeriod = absl::Minutes(1);
-
-// Lines that are to be answered.
-uint64_t CountLines(std::istream& input) {
+// Lines that are to be answered; 0 for a pipe, which can be read but once.
+uint64_t CountLines(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return 0;
   uint64_t count = 0;
+  std::ifstream input(path);
   for (std::string line; std::getline(input, line);) {
     if (!absl::StripAsciiWhitespace(line).empty()) ++count;
   }
-  input.clear();
-  input.seekg(0);
   return count;
+}
+
+absl::StatusOr<Descriptor> OpenInput(const std::string& path) {
+  Descriptor input(path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (input.is_open()) return input;
+  return absl::NotFoundError(absl::StrCat(path, ": cannot be opened: ", std::strerror(errno)));
 }
 
 // mpirun passes on what its ranks say; whether people see it is for mpirun's own stderr to tell.
@@ -43,28 +52,13 @@ bool IsShownOnTerminal() {
   return absl::StartsWith(target, "/dev/pts/") || absl::StartsWith(target, "/dev/tty");
 }
 
-// A line that redraws itself on a terminal, one a minute elsewhere.
-class ProgressLine {
- public:
-  void Show(const JobProgress& progress) {
-    if (terminal_) {
-      std::fprintf(stderr, "\r%s\033[K", ProgressText(progress).c_str());
-      std::fflush(stderr);
-      drawn_ = true;
-    } else if (progress.elapsed - logged_ >= kLogPeriod) {
-      logged_ = progress.elapsed;
-      LogInfo(ProgressText(progress));
-    }
-  }
-  ~ProgressLine() {
-    if (drawn_) std::fputc('\n', stderr);
-  }
-
- private:
-  const bool terminal_ = IsShownOnTerminal();
-  bool drawn_ = false;
-  absl::Duration logged_;
-};
+// An output that is the input would be lost with --overwrite.
+absl::Status CheckApart(const MpiFlags& flags) {
+  std::error_code error;  // that there is no output yet
+  if (!std::filesystem::equivalent(flags.input, flags.output, error)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("output: found ", flags.output, ", which is the input, want another file"));
+}
 
 absl::Status Forget(const std::string& output, const std::string& journal) {
   std::error_code error;
@@ -98,15 +92,10 @@ absl::StatusOr<std::unique_ptr<BatchFiles>> BatchFiles::Open(const MpiFlags& fla
                                                              const BatchSettings& settings) {
   std::unique_ptr<BatchFiles> files(new BatchFiles());
   files->output_ = flags.output;
-  files->input_ = &std::cin;
-  if (flags.input != "-") {
-    files->file_.open(flags.input);
-    if (!files->file_.is_open()) {
-      return absl::NotFoundError(absl::StrCat(flags.input, ": cannot be opened"));
-    }
-    files->input_ = &files->file_;
-    files->lines_ = CountLines(files->file_);
-  }
+  TERN_ASSIGN_OR_RETURN(Descriptor input, OpenInput(flags.input));
+  TERN_RETURN_IF_ERROR(CheckApart(flags));
+  files->input_ = LineReader(std::move(input));
+  files->lines_ = CountLines(flags.input);
   if (flags.output == "-") {
     files->sink_ = std::make_unique<OrderedOutput>(stdout);
     return files;
@@ -121,9 +110,10 @@ absl::StatusOr<JobProgress> BatchFiles::Run(JobOptions options) {
   options.lines = lines_;
   absl::StatusOr<JobProgress> done;
   {
-    ProgressLine line;
+    ProgressLine line(IsShownOnTerminal() ? stderr : nullptr,
+                      [](const std::string& text) { LogInfo(text); });
     options.on_progress = [&](const JobProgress& progress) { line.Show(progress); };
-    done = RunJob(options, *input_, *sink_);
+    done = RunJob(options, input_, *sink_);
   }
   if (!done.ok() && journal_ != nullptr) {
     LogInfo(output_, ".journal keeps what was answered; the same command goes on from there");

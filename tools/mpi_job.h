@@ -3,8 +3,6 @@
 #ifndef TERN_TOOLS_MPI_JOB_H_
 #define TERN_TOOLS_MPI_JOB_H_
 
-#include <fstream>
-#include <istream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "batch/job.h"
 #include "batch/journal.h"
+#include "batch/line_reader.h"
 #include "tools/mpi_flags.h"
 
 namespace tern {
@@ -19,8 +18,8 @@ namespace tern {
 // The files of a job. Opened before the model is loaded, so that a wrong name costs nothing.
 class BatchFiles {
  public:
-  // NOT_FOUND for an input that is not there; FAILED_PRECONDITION for an output that no journal
-  // belongs to; errors of Journal::Open.
+  // NOT_FOUND for an input that is not there; INVALID_ARGUMENT for an output that is the input;
+  // FAILED_PRECONDITION for an output that no journal belongs to; errors of Journal::Open.
   static absl::StatusOr<std::unique_ptr<BatchFiles>> Open(const MpiFlags& flags,
                                                           const BatchSettings& settings);
 
@@ -31,8 +30,7 @@ class BatchFiles {
  private:
   BatchFiles() = default;
 
-  std::ifstream file_;
-  std::istream* input_ = nullptr;
+  LineReader input_;
   uint64_t lines_ = 0;
   std::string output_;
   std::unique_ptr<AnswerSink> sink_;

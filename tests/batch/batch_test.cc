@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: MIT
 // Lines in, lines out, the journal between them, and a job over a real engine. The same over MPI is
 // tools/mpi.
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/descriptor.h"
 #include "batch/input.h"
 #include "batch/job.h"
 #include "batch/journal.h"
+#include "batch/line_reader.h"
 #include "batch/ordered_output.h"
 #include "batch/output.h"
 #include "batch/progress.h"
@@ -26,6 +30,7 @@
 namespace tern {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -34,6 +39,22 @@ constexpr char kModel[] = TERN_SOURCE_DIR "/model/data/tern-sample.gguf";
 std::string Read(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// A file with this text.
+LineReader ReaderOf(const std::string& text) {
+  std::FILE* file = std::tmpfile();
+  std::fwrite(text.data(), 1, text.size(), file);
+  std::rewind(file);
+  LineReader reader{Descriptor(dup(fileno(file)))};
+  std::fclose(file);
+  return reader;
+}
+
+std::string Contents(std::FILE* file) {
+  std::rewind(file);
+  char text[256];
+  return {text, std::fread(text, 1, sizeof(text), file)};
 }
 
 // A name in the test's directory that nothing has yet.
@@ -242,11 +263,62 @@ TEST(OrderedOutputTest, LinesGoOutInTheirOrder) {
   EXPECT_EQ(std::ftell(file), 4);
   ASSERT_TRUE(output.Skip(2).ok());
   ASSERT_TRUE(output.Sync().ok());
-  std::rewind(file);
-  char text[64] = {};
-  EXPECT_EQ(std::fread(text, 1, sizeof(text), file), 10u);
-  EXPECT_STREQ(text, "one\nthree\n");
+  EXPECT_EQ(Contents(file), "one\nthree\n");
   std::fclose(file);
+}
+
+// --- Lines ---
+
+// A pipe: its ends to read and to write.
+std::pair<Descriptor, Descriptor> MakePipe() {
+  int ends[2] = {-1, -1};
+  EXPECT_EQ(pipe(ends), 0);
+  return {Descriptor(ends[0]), Descriptor(ends[1])};
+}
+
+void WriteTo(const Descriptor& file, const std::string& text) {
+  EXPECT_EQ(write(file.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+}
+
+// What Next gives: a line, "(nothing yet)" or "(end)".
+std::string NextOf(LineReader& reader) {
+  std::string line;
+  const absl::StatusOr<LineReader::Got> got = reader.Next(line);
+  if (!got.ok()) return got.status().ToString();
+  if (*got == LineReader::Got::kNothingYet) return "(nothing yet)";
+  return *got == LineReader::Got::kEnd ? "(end)" : line;
+}
+
+TEST(LineReaderTest, DoesNotWaitForALineThatIsNotWhole) {
+  auto [from, to] = MakePipe();
+  LineReader reader(std::move(from));
+  EXPECT_EQ(NextOf(reader), "(nothing yet)");
+  WriteTo(to, "one\n\ntw");
+  EXPECT_EQ(NextOf(reader), "one");
+  EXPECT_EQ(NextOf(reader), "");
+  EXPECT_EQ(NextOf(reader), "(nothing yet)");
+  WriteTo(to, "o\nthree");
+  reader.Wait(absl::Hours(1));
+  EXPECT_EQ(NextOf(reader), "two");
+  EXPECT_EQ(NextOf(reader), "(nothing yet)");
+  to.Close();
+  EXPECT_EQ(NextOf(reader), "three");
+  EXPECT_EQ(NextOf(reader), "(end)");
+}
+
+TEST(LineReaderTest, ReadsLinesOfAnyLength) {
+  std::string text;
+  for (const size_t bytes : {0, 1, 65535, 65536, 200000}) text += std::string(bytes, 'x') + "\n";
+  LineReader reader = ReaderOf(text);
+  for (const size_t bytes : {0, 1, 65535, 65536, 200000}) {
+    EXPECT_EQ(NextOf(reader), std::string(bytes, 'x'));
+  }
+  EXPECT_EQ(NextOf(reader), "(end)");
+}
+
+TEST(LineReaderTest, WhatCannotBeReadIsAnError) {
+  LineReader directory(Descriptor(open("/", O_RDONLY)));
+  EXPECT_THAT(NextOf(directory), StartsWith("DATA_LOSS: input: cannot be read"));
 }
 
 // --- Job ---
@@ -265,8 +337,8 @@ class JobTest : public ::testing::Test {
   }
 
   std::string Run(const std::string& input, AnswerSink& sink) {
-    std::istringstream stream(input);
-    const absl::StatusOr<JobProgress> done = RunJob(options_, stream, sink);
+    LineReader lines = ReaderOf(input);
+    const absl::StatusOr<JobProgress> done = RunJob(options_, lines, sink);
     if (!done.ok()) return done.status().ToString();
     return absl::StrCat(done->found, " found, ", done->answered, " answered, ", done->errors,
                         " errors");
@@ -313,10 +385,36 @@ TEST_F(JobTest, AResumedRunWritesTheBytesOfOneThatWasNot) {
   EXPECT_EQ(Read(output), whole);
 }
 
+// The input goes on only once the answer to its first line is there.
+TEST_F(JobTest, AnswersWhileMoreOfTheInputIsYetToCome) {
+  class Waker final : public AnswerSink {
+   public:
+    explicit Waker(Descriptor to) : to_(std::move(to)) {}
+    bool Has(uint64_t, const std::string&) override { return false; }
+    absl::Status Skip(uint64_t) override { return absl::OkStatus(); }
+    absl::Status Put(uint64_t line, const std::string&, const std::string&) override {
+      if (line == 1) WriteTo(to_, Lines(2));
+      if (line == 3) to_.Close();
+      return absl::OkStatus();
+    }
+    absl::Status Sync() override { return absl::OkStatus(); }
+
+   private:
+    Descriptor to_;
+  };
+  auto [from, to] = MakePipe();
+  WriteTo(to, "{\"prompt\": \"x\"}\n");
+  Waker sink(std::move(to));
+  LineReader lines(std::move(from));
+  const absl::StatusOr<JobProgress> done = RunJob(options_, lines, sink);
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_EQ(done->answered, 3u);
+}
+
 TEST_F(JobTest, TellsWhenTokensCame) {
   const auto journal = OpenJournal(FreshPath("times"));
-  std::istringstream stream("{\n" + Lines(2));
-  const absl::StatusOr<JobProgress> done = RunJob(options_, stream, *journal);
+  LineReader lines = ReaderOf("{\n" + Lines(2));
+  const absl::StatusOr<JobProgress> done = RunJob(options_, lines, *journal);
   ASSERT_TRUE(done.ok()) << done.status();
   EXPECT_GT(done->first_token, absl::ZeroDuration());
   EXPECT_LT(done->first_token, done->last_token);
@@ -340,6 +438,26 @@ TEST(ProgressTest, SaysHowFarItIs) {
   EXPECT_EQ(ProgressText(progress), "400/1000 lines (40 %), 100.0 tokens/s, 1 error, 2m left");
   progress.lines = 0;
   EXPECT_EQ(ProgressText(progress), "400 lines, 100.0 tokens/s, 1 error");
+}
+
+TEST(ProgressTest, ATerminalHasALineThatRedrawsItself) {
+  std::FILE* terminal = std::tmpfile();
+  {
+    ProgressLine line(terminal, [](const std::string& text) { ADD_FAILURE() << text; });
+    line.Show({.lines = 4});
+    line.Show({.lines = 4, .answered = 1});
+  }
+  EXPECT_EQ(Contents(terminal), "\r0/4 lines (0 %)\033[K\r1/4 lines (25 %), 0 left\033[K\n");
+  std::fclose(terminal);
+}
+
+TEST(ProgressTest, ALogHasALineAMinute) {
+  std::vector<std::string> log;
+  ProgressLine line(nullptr, [&](const std::string& text) { log.push_back(text); });
+  for (uint64_t second = 0; second <= 130; ++second) {
+    line.Show({.answered = second, .elapsed = absl::Seconds(second)});
+  }
+  EXPECT_THAT(log, ElementsAre("60 lines, 0.0 tokens/s", "120 lines, 0.0 tokens/s"));
 }
 
 }  // namespace
