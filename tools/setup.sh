@@ -11,6 +11,7 @@ packages=(
 test_packages=( # for ./test
   g++-aarch64-linux-gnu qemu-user-static # a cross-compiler, an emulator
   iproute2 python3-grpcio python3-protobuf # hosts that are namespaces, a client in Python
+  munge slurm-client slurmctld slurmd # a Slurm of the test's own; without slurm.conf none is started
 )
 
 say() { printf '%s\n' "$*" >&2; }
