@@ -15,6 +15,7 @@
 #include "base/status_macros.h"
 #include "bench/stopwatch.h"
 #include "tools/bare_hop.h"
+#include "tools/measure_together.h"
 #include "tools/streams.h"
 
 namespace tern {
@@ -32,6 +33,9 @@ struct Round {
   double token = 0;    // seconds, the mean
   double links = 0;    // seconds of that in which no stage computed
   double bare = 0;     // seconds of a bare socket in place of one link
+  // What the planner expected; zeros if nobody planned.
+  double expected_decode = 0, expected_prefill = 0;
+  uint32_t step_rows = 0;
 };
 
 // A long prompt beside short requests.
@@ -121,6 +125,7 @@ class ClusterBench {
   std::vector<std::vector<TokenId>> RandomPrompts(uint32_t streams, uint32_t tokens);
   absl::StatusOr<double> Prefill(Deployment& deployment, uint32_t prompt);
   absl::Status RunAlone(Deployment& deployment, Round& round);
+  absl::StatusOr<std::optional<Prediction>> PredictNow(const NamedDeployment& named) const;
 
   const ModelConfig& config_;
   const ClusterBenchOptions& options_;
@@ -240,11 +245,25 @@ absl::StatusOr<Disturbance> ClusterBench::Disturb(Deployment& deployment) {
   return disturbance;
 }
 
+// From how fast the processors are now: minutes ago a machine with neighbours was another.
+absl::StatusOr<std::optional<Prediction>> ClusterBench::PredictNow(
+    const NamedDeployment& named) const {
+  if (named.links == 0) return std::nullopt;
+  TERN_ASSIGN_OR_RETURN(const std::vector<WorkerSpeed> speeds, MeasureTogether(options_.cpus));
+  return named.deployment->Predict(speeds, kShortPrompt + options_.tokens / 2, options_.prompt);
+}
+
 absl::StatusOr<Round> ClusterBench::RunRound(const NamedDeployment& named) {
   Deployment& deployment = *named.deployment;
   Round round;
   TERN_ASSIGN_OR_RETURN(round.decode, DecodeRate(deployment, options_.streams));
+  TERN_ASSIGN_OR_RETURN(const std::optional<Prediction> expected, PredictNow(named));
   TERN_ASSIGN_OR_RETURN(round.prefill, Prefill(deployment, options_.prompt));
+  if (expected.has_value()) {
+    round.expected_decode = expected->tokens_per_second;
+    round.expected_prefill = expected->prefill_tokens_per_second;
+    round.step_rows = expected->step_rows;
+  }
   TERN_RETURN_IF_ERROR(RunAlone(deployment, round));
   if (named.links == 0) return round;
   // A stage's share of the token: so long the next one waits.
@@ -278,12 +297,16 @@ ClusterResult Summarize(const NamedDeployment& named, const std::vector<Round>& 
   return result;
 }
 
-void AddExpected(const Prediction& expected, ClusterResult& result) {
-  result.expected_decode_tokens_per_s = expected.tokens_per_second;
-  result.expected_prefill_tokens_per_s = expected.prefill_tokens_per_second;
-  result.decode_of_expected = result.decode_tokens_per_s.median / expected.tokens_per_second;
+void AddExpected(const std::vector<Round>& rounds, ClusterResult& result) {
+  if (rounds[0].step_rows == 0) return;
+  result.expected_decode_tokens_per_s =
+      Over(rounds, [](const Round& round) { return round.expected_decode; }).median;
+  result.expected_prefill_tokens_per_s =
+      Over(rounds, [](const Round& round) { return round.expected_prefill; }).median;
+  result.decode_of_expected =
+      Over(rounds, [](const Round& round) { return round.decode / round.expected_decode; });
   result.prefill_of_expected =
-      result.prefill_tokens_per_s.median / expected.prefill_tokens_per_second;
+      Over(rounds, [](const Round& round) { return round.prefill / round.expected_prefill; });
 }
 
 // `fast` are the rounds of the same without the limit.
@@ -339,14 +362,10 @@ absl::StatusOr<ClusterReport> BenchCluster(const std::vector<NamedDeployment>& d
   for (size_t i = 0; i < deployments.size(); ++i) {
     ClusterResult& result = report.results.emplace_back(
         Summarize(deployments[i], rounds[i], rounds[0], disturbances[i]));
-    TERN_ASSIGN_OR_RETURN(
-        const std::optional<Prediction> expected,
-        deployments[i].deployment->Predict(kShortPrompt + options.tokens / 2, options.prompt));
-    if (expected.has_value()) AddExpected(*expected, result);
+    AddExpected(rounds[i], result);
     if (deployments[i].link_mbit == 0) continue;
-    const auto step_rows = static_cast<double>(expected.has_value() ? expected->step_rows : 0);
     TERN_ASSIGN_OR_RETURN(report.slow_link, SummarizeLimit(deployments[i], rounds[i], rounds[i - 1],
-                                                           step_rows, config));
+                                                           rounds[i][0].step_rows, config));
   }
   Deployment& first = *deployments[0].deployment;
   const std::optional<Engine::Stats> before = first.stats();

@@ -53,8 +53,8 @@ struct ClusterResult {
   // What the planner expects of the first two rates, and what they are of it.
   double expected_decode_tokens_per_s = 0;  // 0: nobody planned
   double expected_prefill_tokens_per_s = 0;
-  double decode_of_expected = 0;
-  double prefill_of_expected = 0;
+  Spread decode_of_expected;  // of each round; zeros: nobody planned
+  Spread prefill_of_expected;
   // Short requests, from one token to the next, 99th percentile: without and with a long prompt.
   double quiet_p99_ms = 0;
   double disturbed_p99_ms = 0;

@@ -36,6 +36,12 @@ std::string FormatSlowLink(const SlowLinkResult& result) {
       Percent(result.link_share));
 }
 
+std::string PercentSpread(const Spread& ratio) {
+  return SpreadText({.median = ratio.median * 100, .min = ratio.min * 100, .max = ratio.max * 100},
+                    0) +
+         " %";
+}
+
 Json ToJson(const ClusterResult& result) {
   return {{"name", result.name},
           {"decode_tokens_per_s", SpreadJson(result.decode_tokens_per_s)},
@@ -47,8 +53,8 @@ Json ToJson(const ClusterResult& result) {
           {"bare_us", SpreadJson(result.bare_us)},
           {"expected_decode_tokens_per_s", result.expected_decode_tokens_per_s},
           {"expected_prefill_tokens_per_s", result.expected_prefill_tokens_per_s},
-          {"decode_of_expected", result.decode_of_expected},
-          {"prefill_of_expected", result.prefill_of_expected},
+          {"decode_of_expected", SpreadJson(result.decode_of_expected)},
+          {"prefill_of_expected", SpreadJson(result.prefill_of_expected)},
           {"quiet_p99_ms", result.quiet_p99_ms},
           {"disturbed_p99_ms", result.disturbed_p99_ms},
           {"long_prompt_seconds", result.long_prompt_seconds}};
@@ -74,9 +80,9 @@ std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions
                      has_links ? SpreadText(result.bare_us, 0) : ""});
     if (result.expected_decode_tokens_per_s > 0) {
       expected.push_back({result.name, absl::StrFormat("%.1f", result.expected_decode_tokens_per_s),
-                          Percent(result.decode_of_expected),
+                          PercentSpread(result.decode_of_expected),
                           absl::StrFormat("%.1f", result.expected_prefill_tokens_per_s),
-                          Percent(result.prefill_of_expected)});
+                          PercentSpread(result.prefill_of_expected)});
     }
     if (options.long_prompt == 0) continue;
     pace.push_back({result.name, absl::StrFormat("%.1f", result.quiet_p99_ms),

@@ -97,16 +97,19 @@ class RunningWorker {
   std::thread thread_;
 };
 
+std::string NameOf(int cpu) { return absl::StrCat("cpu-", cpu); }
+
 class WorkerDeployment final : public Deployment {
  public:
   WorkerDeployment(std::vector<std::unique_ptr<Relay>> relays,
                    std::unique_ptr<Coordinator> coordinator,
-                   std::vector<std::unique_ptr<RunningWorker>> workers, const ModelConfig& config,
-                   const CoordinatorOptions& options)
+                   std::vector<std::unique_ptr<RunningWorker>> workers,
+                   const DeploymentOptions& deployment, const CoordinatorOptions& options)
       : relays_(std::move(relays)),
         coordinator_(std::move(coordinator)),
         workers_(std::move(workers)),
-        config_(config),
+        config_(deployment.config),
+        cpus_(deployment.cpus),
         options_(options),
         stub_(v1::Inference::NewStub(ConnectTo(coordinator_->address()))) {}
 
@@ -135,7 +138,8 @@ class WorkerDeployment final : public Deployment {
     return seconds;
   }
 
-  absl::StatusOr<std::optional<Prediction>> Predict(uint32_t cached_tokens,
+  absl::StatusOr<std::optional<Prediction>> Predict(const std::vector<WorkerSpeed>& speeds,
+                                                    uint32_t cached_tokens,
                                                     uint32_t prompt) const override {
     const std::string address = coordinator_->address();
     TERN_ASSIGN_OR_RETURN(ClusterProfile cluster, ReadClusterProfile(address));
@@ -149,6 +153,9 @@ class WorkerDeployment final : public Deployment {
       if (worker == cluster.workers.end()) continue;
       plan.stages.push_back({static_cast<size_t>(worker - cluster.workers.begin()),
                              {stage.first_layer(), stage.end_layer()}});
+      for (size_t i = 0; i < std::min(speeds.size(), cpus_.size()); ++i) {
+        if (worker->name == NameOf(cpus_[i])) worker->speed = speeds[i];
+      }
     }
     if (plan.stages.empty()) return absl::UnavailableError(address + ": found no pipeline");
     PlanOptions options;
@@ -175,6 +182,7 @@ class WorkerDeployment final : public Deployment {
   const std::unique_ptr<Coordinator> coordinator_;
   const std::vector<std::unique_ptr<RunningWorker>> workers_;
   const ModelConfig config_;
+  const std::vector<int> cpus_;  // of each worker
   const CoordinatorOptions options_;
   const std::unique_ptr<v1::Inference::Stub> stub_;
 };
@@ -217,7 +225,7 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
   for (const int cpu : options.cpus) {
     WorkerOptions worker;
     worker.coordinator = address;
-    worker.name = absl::StrCat("cpu-", cpu);
+    worker.name = NameOf(cpu);
     worker.threads = 1;
     worker.cpuset = absl::StrCat(cpu);
     worker.cache_directory = options.scratch;
@@ -231,7 +239,7 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
   }
   TERN_RETURN_IF_ERROR(Client(coordinator->address()).WaitUntilServing(absl::Minutes(1)));
   return std::make_unique<WorkerDeployment>(std::move(relays), std::move(coordinator),
-                                            std::move(workers), options.config, serve);
+                                            std::move(workers), options, serve);
 }
 
 }  // namespace tern

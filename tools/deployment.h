@@ -47,10 +47,12 @@ class Deployment {
   // That its stages have computed so far; nothing if that is out of reach.
   virtual std::optional<double> ComputeSeconds() const { return std::nullopt; }
 
-  // What the planner expects while the sequences that it plans for generate with `cached_tokens`
-  // each, and of a prompt that is alone. Nothing if nobody planned. UNAVAILABLE if nothing serves.
-  virtual absl::StatusOr<std::optional<Prediction>> Predict(uint32_t /*cached_tokens*/,
-                                                            uint32_t /*prompt*/) const {
+  // What the planner expects of workers that compute at `speeds`, in the order of the processors:
+  // while the sequences that it plans for generate with `cached_tokens` each, and of a prompt that
+  // is alone. Nothing if nobody planned. UNAVAILABLE if nothing serves.
+  virtual absl::StatusOr<std::optional<Prediction>> Predict(
+      const std::vector<WorkerSpeed>& /*speeds*/, uint32_t /*cached_tokens*/,
+      uint32_t /*prompt*/) const {
     return std::nullopt;
   }
 
