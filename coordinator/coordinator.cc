@@ -133,7 +133,7 @@ absl::Status Coordinator::Impl::OpenModel(const CoordinatorOptions& options,
   TERN_ASSIGN_OR_RETURN(file_, ModelFile::Open(options.model_path));
   const ModelConfig& config = file_->config();
   TERN_ASSIGN_OR_RETURN(const Vocabulary vocabulary, file_->ReadVocabulary());
-  TERN_ASSIGN_OR_RETURN(tokenizer_, Tokenizer::Create(vocabulary));
+  TERN_ASSIGN_OR_RETURN(tokenizer_, file_->MakeTokenizer(vocabulary));
   // A model without a chat format serves plain prompts.
   chat_format_ = options.chat_template.empty() ? DetectChatFormat(vocabulary)
                                                : ParseChatFormat(options.chat_template);
@@ -141,11 +141,6 @@ absl::Status Coordinator::Impl::OpenModel(const CoordinatorOptions& options,
   file_->ForgetVocabulary();
   for (const std::string& note : file_->notes()) LogInfo("model: ", note);
   for (const std::string& note : tokenizer_->notes()) LogInfo("model: ", note);
-  if (tokenizer_->vocab() > config.vocab) {
-    return absl::DataLossError(absl::StrCat(options.model_path, ": found ", tokenizer_->vocab(),
-                                            " tokens, want at most ", config.vocab,
-                                            ", the rows of the embedding"));
-  }
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ThreadPool> pool,
                         ThreadPool::Create({.threads = topology.cores.size(), .cpus = {}}));

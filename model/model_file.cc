@@ -150,6 +150,15 @@ absl::StatusOr<Vocabulary> ModelFile::ReadVocabulary() const {
   return tern::ReadVocabulary(*gguf_);
 }
 
+absl::StatusOr<std::unique_ptr<Tokenizer>> ModelFile::MakeTokenizer(
+    const Vocabulary& vocabulary) const {
+  TERN_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::Create(vocabulary));
+  if (tokenizer->vocab() <= config_.vocab) return tokenizer;
+  return absl::DataLossError(absl::StrCat(path_, ": found ", tokenizer->vocab(),
+                                          " tokens, want at most ", config_.vocab,
+                                          ", the rows of the embedding"));
+}
+
 // A directory's are read each time.
 void ModelFile::ForgetVocabulary() {
   if (gguf_ != nullptr) gguf_->Forget("tokenizer.");

@@ -13,6 +13,7 @@
 #include "formats/tensor.h"
 #include "formats/ternary.h"
 #include "model/config.h"
+#include "text/tokenizer.h"
 #include "text/vocabulary.h"
 
 namespace tern {
@@ -41,6 +42,9 @@ class ModelFile {
   const TensorSource& tensors() const { return *tensors_; }
   // The tokenizer's tables. NOT_FOUND if the model comes without any.
   absl::StatusOr<Vocabulary> ReadVocabulary() const;
+  // Of its vocabulary. DATA_LOSS if it has more tokens than the embedding has rows; errors of
+  // Tokenizer::Create.
+  absl::StatusOr<std::unique_ptr<Tokenizer>> MakeTokenizer(const Vocabulary& vocabulary) const;
   // Frees the memory that the tokenizer's tables take, for who needs them no more: ReadVocabulary
   // is not to be called from now on. REQUIRES that no other thread uses the object meanwhile.
   void ForgetVocabulary();

@@ -83,14 +83,8 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Open(
     const std::string& path, const LocalClusterOptions& options) {
   TERN_RETURN_IF_ERROR(CheckOptions(options));
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<ModelFile> file, ModelFile::Open(path));
-  const ModelConfig& config = file->config();
   TERN_ASSIGN_OR_RETURN(const Vocabulary vocabulary, file->ReadVocabulary());
-  TERN_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::Create(vocabulary));
-  if (tokenizer->vocab() > config.vocab) {
-    return absl::DataLossError(absl::StrCat(path, ": found ", tokenizer->vocab(),
-                                            " tokens, want at most ", config.vocab,
-                                            ", the rows of the embedding"));
-  }
+  TERN_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, file->MakeTokenizer(vocabulary));
   std::unique_ptr<LocalCluster> cluster(new LocalCluster(std::move(file), std::move(tokenizer)));
   TERN_RETURN_IF_ERROR(cluster->Start(options));
   return cluster;

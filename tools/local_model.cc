@@ -37,7 +37,7 @@ absl::StatusOr<OpenedModel> OpenModel(const std::string& path, bool needs_tokeni
   const absl::StatusOr<Vocabulary> vocabulary = opened.file->ReadVocabulary();
   if (!needs_tokenizer && absl::IsNotFound(vocabulary.status())) return opened;
   if (!vocabulary.ok()) return vocabulary.status();
-  TERN_ASSIGN_OR_RETURN(opened.tokenizer, Tokenizer::Create(*vocabulary));
+  TERN_ASSIGN_OR_RETURN(opened.tokenizer, opened.file->MakeTokenizer(*vocabulary));
   for (const std::string& note : opened.tokenizer->notes()) {
     std::fprintf(stderr, "note: %s\n", note.c_str());
   }

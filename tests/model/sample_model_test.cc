@@ -3,6 +3,8 @@
 // packing and chunk size. Only a change of what the forward pass computes may change it.
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "base/sha256.h"
 #include "model/model_file.h"
 #include "tests/support/kernel_names.h"
@@ -28,6 +30,19 @@ TEST(SampleModelTest, EveryKernelGivesTheRecordedLogits) {
           << name << ", chunks of " << chunk;
     }
   }
+}
+
+TEST(SampleModelTest, EveryTokenHasARowOfTheEmbedding) {
+  const std::unique_ptr<ModelFile> file = ModelFile::Open(TERN_SAMPLE_MODEL).value();
+  Vocabulary vocabulary = file->ReadVocabulary().value();
+  EXPECT_TRUE(file->MakeTokenizer(vocabulary).ok());
+  while (vocabulary.tokens.size() <= file->config().vocab) {
+    vocabulary.tokens.push_back("more" + std::to_string(vocabulary.tokens.size()));
+    vocabulary.kinds.push_back(TokenKind::kControl);
+  }
+  const absl::Status status = file->MakeTokenizer(vocabulary).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_NE(status.message().find("the rows of the embedding"), std::string::npos) << status;
 }
 
 }  // namespace
