@@ -32,10 +32,6 @@ void Append(T value, std::string& to) {
   to.append(reinterpret_cast<const char*>(&value), sizeof(value));
 }
 
-Bytes AsBytes(const std::string& text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
 // The header of `arrays`, and where each lies.
 std::string MakeHeader(std::span<const Bytes> arrays, std::vector<uint64_t>& offsets) {
   uint64_t chunks = 0;

@@ -16,11 +16,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/bytes.h"
 #include "base/thread_pool.h"
 
 namespace tern {
-
-using Bytes = std::span<const uint8_t>;
 
 // Writes `arrays` to `path`, whose folder exists, under another name first, so that no reader finds
 // half a file. RESOURCE_EXHAUSTED if the disk is full, UNKNOWN with the system's reason otherwise;

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "base/bytes.h"
 #include "base/sha256.h"
 
 namespace tern {
@@ -37,7 +38,7 @@ std::optional<std::string> FileState(const std::string& path) {
                     " ", info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec, " ", info.st_ctim.tv_sec,
                     ".", info.st_ctim.tv_nsec, "\n");
   }
-  return Sha256Hex({reinterpret_cast<const uint8_t*>(state.data()), state.size()});
+  return Sha256Hex(AsBytes(state));
 }
 
 std::string FileNotes::Read(const std::string& name) const {

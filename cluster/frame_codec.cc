@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -73,10 +74,6 @@ struct ResultBytes {
 static_assert(sizeof(ResultBytes) == 32);
 
 static_assert(sizeof(TokenLogprob) == 8 && std::is_trivially_copyable_v<TokenLogprob>);
-
-std::span<const uint8_t> AsBytes(const std::string& text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 
 Dtype DtypeOf(WireType wire) { return wire == WireType::kF32 ? kF32 : kBf16; }
 size_t BytesOf(WireType wire) { return wire == WireType::kF32 ? sizeof(float) : sizeof(uint16_t); }

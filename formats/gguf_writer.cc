@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "formats/gguf_types.h"
@@ -160,8 +161,7 @@ absl::StatusOr<std::unique_ptr<GgufWriter>> GgufWriter::Create(
   writer->total_ = GgufAlign(header.size(), kGgufDefaultAlignment) + data_bytes;
   TERN_RETURN_IF_ERROR(CheckRoom(path, writer->total_));
   TERN_RETURN_IF_ERROR(writer->Open());
-  TERN_RETURN_IF_ERROR(
-      writer->Write({reinterpret_cast<const uint8_t*>(header.data()), header.size()}));
+  TERN_RETURN_IF_ERROR(writer->Write(AsBytes(header)));
   TERN_RETURN_IF_ERROR(writer->PadToAlignment());
   return writer;
 }

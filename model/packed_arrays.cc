@@ -10,11 +10,6 @@
 namespace tern {
 namespace {
 
-template <typename T>
-Bytes BytesOf(const AlignedBuffer<T>& buffer) {
-  return {reinterpret_cast<const uint8_t*>(buffer.data()), buffer.size() * sizeof(T)};
-}
-
 // Reads an array of `want` items, or, if it may be absent, of none.
 template <typename T>
 absl::Status ReadArray(const BlobFile& file, size_t array, size_t want, bool may_be_absent,
@@ -33,7 +28,8 @@ absl::Status ReadArray(const BlobFile& file, size_t array, size_t want, bool may
 
 std::array<Bytes, kPackedMatrixArrays> ArraysOf(const BitLinear& matrix) {
   return {Bytes(reinterpret_cast<const uint8_t*>(&matrix.scale), sizeof(matrix.scale)),
-          BytesOf(matrix.packed), BytesOf(matrix.row_scales), BytesOf(matrix.group_scales)};
+          BytesOf(matrix.packed.span()), BytesOf(matrix.row_scales.span()),
+          BytesOf(matrix.group_scales.span())};
 }
 
 std::string PackedMatrixForm(absl::string_view tensor, const MatrixOptions& options) {
@@ -61,8 +57,8 @@ absl::StatusOr<BitLinear> ReadPackedMatrix(const BlobFile& file, size_t rows, si
 }
 
 std::array<Bytes, kScreenArrays> ArraysOf(const HeadScreen& screen) {
-  return {BytesOf(screen.codes), BytesOf(screen.scales), BytesOf(screen.errors),
-          BytesOf(screen.norms)};
+  return {BytesOf(screen.codes.span()), BytesOf(screen.scales.span()),
+          BytesOf(screen.errors.span()), BytesOf(screen.norms.span())};
 }
 
 std::string ScreenForm(absl::string_view tensor) { return absl::StrCat(tensor, " screen"); }

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "base/bytes.h"
 #include "base/cached_files.h"
 #include "base/log.h"
 #include "base/sha256.h"
@@ -23,8 +24,7 @@ PackedCache::~PackedCache() {
 
 std::string PackedCache::PathOf(const std::string& content_id, const std::string& form) const {
   const std::string key = absl::StrCat(kFormat, "\n", content_id, "\n", form);
-  return absl::StrCat(directory_, "/",
-                      Sha256Hex({reinterpret_cast<const uint8_t*>(key.data()), key.size()}));
+  return absl::StrCat(directory_, "/", Sha256Hex(AsBytes(key)));
 }
 
 std::optional<BlobFile> PackedCache::Find(const std::string& content_id, const std::string& form,

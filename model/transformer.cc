@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
@@ -15,10 +16,6 @@
 
 namespace tern {
 namespace {
-
-std::span<const uint8_t> Bytes(const AlignedBuffer<float>& buffer) {
-  return {reinterpret_cast<const uint8_t*>(buffer.data()), buffer.size() * sizeof(float)};
-}
 
 // The largest logits are sought by the screen only if there are so many rows for each of them.
 // Where more are wanted, so many rows are computed in full that it saves little.
@@ -49,8 +46,8 @@ std::string RopeDigest(const ModelConfig& config) {
   for (const RopeKind kind : {RopeKind::kGlobal, RopeKind::kLocal}) {
     if (kind == RopeKind::kLocal && config.sliding_window == 0) continue;
     const RopeTables tables(config, kind);
-    hash.Update(Bytes(tables.cosines()));
-    hash.Update(Bytes(tables.sines()));
+    hash.Update(BytesOf(tables.cosines().span()));
+    hash.Update(BytesOf(tables.sines().span()));
   }
   return hash.Finish();
 }

@@ -8,17 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "text/byte_alphabet.h"
+#include "text/vocabulary_errors.h"
 
 namespace tern {
 namespace {
 
-constexpr char kTokens[] = "tokenizer.ggml.tokens";
 constexpr TokenId kNoToken = -1;
-constexpr char kMerges[] = "tokenizer.ggml.merges";
-
-absl::Status Damaged(const Vocabulary& vocabulary, absl::string_view text) {
-  return absl::DataLossError(absl::StrCat(vocabulary.source, ": ", text));
-}
 
 }  // namespace
 

@@ -12,16 +12,12 @@
 #include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "text/utf8.h"
+#include "text/vocabulary_errors.h"
 
 namespace tern {
 namespace {
 
-constexpr char kTokens[] = "tokenizer.ggml.tokens";
 constexpr char kSpace[] = "\xe2\x96\x81";  // U+2581
-
-absl::Status Damaged(const Vocabulary& vocabulary, absl::string_view text) {
-  return absl::DataLossError(absl::StrCat(vocabulary.source, ": ", text));
-}
 
 std::string SpacesToMarks(absl::string_view text) {
   return absl::StrReplaceAll(text, {{" ", kSpace}});
@@ -71,7 +67,7 @@ absl::Status SentencePiece::ReadTokens(const Vocabulary& vocabulary) {
   names_ = vocabulary.tokens;
   scores_ = vocabulary.scores;
   if (scores_.size() != names_.size()) {
-    return Damaged(vocabulary, absl::StrCat("tokenizer.ggml.scores: found ", scores_.size(),
+    return Damaged(vocabulary, absl::StrCat(kScores, ": found ", scores_.size(),
                                             ", want one for each of ", names_.size(), " tokens"));
   }
   bytes_.resize(names_.size());

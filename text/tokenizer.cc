@@ -13,6 +13,7 @@
 #include "text/encoder.h"
 #include "text/sentencepiece.h"
 #include "text/utf8.h"
+#include "text/vocabulary_errors.h"
 
 namespace tern {
 namespace {
@@ -100,10 +101,6 @@ struct Tokenizer::Tables {
 };
 
 namespace {
-
-absl::Status Damaged(const Vocabulary& vocabulary, absl::string_view text) {
-  return absl::DataLossError(absl::StrCat(vocabulary.source, ": ", text));
-}
 
 absl::Status CheckSizes(const Vocabulary& vocabulary) {
   const size_t tokens = vocabulary.tokens.size();

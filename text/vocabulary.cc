@@ -4,14 +4,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "text/vocabulary_errors.h"
 
 namespace tern {
 namespace {
 
-constexpr char kTokens[] = "tokenizer.ggml.tokens";
-constexpr char kScores[] = "tokenizer.ggml.scores";
-constexpr char kKinds[] = "tokenizer.ggml.token_type";
-constexpr char kMerges[] = "tokenizer.ggml.merges";
 constexpr char kChatTemplate[] = "tokenizer.chat_template";
 
 struct IdKey {

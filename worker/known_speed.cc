@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "base/bytes.h"
 #include "base/cpuset.h"
 #include "base/file_notes.h"
 #include "base/host_id.h"
@@ -28,7 +29,7 @@ std::string NameFor(const Topology& topology, const std::vector<int>& cpus, cons
       kVersion, "\n", HostId(), "\n", topology.ToString(), "\n", topology.processor_quota, "\n",
       CpusetName(cpus), "\n", threads, "\n", IsaName(kernels.isa), "\n",
       kernels.is_forced ? kernels.matrix.ToString() : "", "\n", kernels.screen_from_rows);
-  return "speed-" + Sha256Hex({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  return "speed-" + Sha256Hex(AsBytes(text));
 }
 
 // All numbers of a speed, always in the same order.

@@ -65,7 +65,7 @@ class Process {
 
   // The rest of the first line with `words` in it, at or after the last one found; waits for it.
   std::string WaitForLine(const std::string& words) {
-    const absl::Time deadline = MonotonicNow() + absl::Seconds(60);
+    const absl::Time deadline = MonotonicNow() + absl::Seconds(180);
     MutexLock lock(mu_);
     while (true) {
       const size_t at = text_.find(words, searched_);

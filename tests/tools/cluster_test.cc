@@ -41,11 +41,18 @@ ModelConfig LongConfig() {
   return config;
 }
 
+std::string NewDirectory() {
+  std::string pattern = ::testing::TempDir() + "tern-cluster-XXXXXX";
+  return mkdtemp(pattern.data());
+}
+
 class ClusterTest : public ::testing::Test {
  protected:
+  // All tests' workers share a cache, so that only the first ones measure their speed.
+  static void SetUpTestSuite() { cache_ = NewDirectory(); }
+  static void TearDownTestSuite() { std::filesystem::remove_all(cache_); }
+
   ClusterTest() {
-    std::string pattern = ::testing::TempDir() + "tern-cluster-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
     model_ = directory_ + "/model.gguf";
     const absl::Status written = WriteSyntheticModel(LongConfig(), model_, /*seed=*/1);
     EXPECT_TRUE(written.ok()) << written;
@@ -70,9 +77,9 @@ class ClusterTest : public ::testing::Test {
   }
 
   Process& AddWorker(const std::string& name) {
-    workers_.push_back(std::make_unique<Process>(std::vector<std::string>{
-        kTern, "worker", "--coordinator", address_, "--name", name, "--threads", "1", "--cpuset",
-        "none", "--cache-dir", directory_ + "/cache"}));
+    workers_.push_back(std::make_unique<Process>(
+        std::vector<std::string>{kTern, "worker", "--coordinator", address_, "--name", name,
+                                 "--threads", "1", "--cpuset", "none", "--cache-dir", cache_}));
     return *workers_.back();
   }
 
@@ -90,7 +97,8 @@ class ClusterTest : public ::testing::Test {
     });
   }
 
-  std::string directory_;
+  static inline std::string cache_;
+  const std::string directory_ = NewDirectory();
   std::string model_;
   std::string address_;
   std::unique_ptr<Process> serve_;
