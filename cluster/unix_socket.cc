@@ -119,10 +119,14 @@ absl::StatusOr<Descriptor> ListenUnix(const std::string& unix_address, int backl
   return listener;
 }
 
-absl::StatusOr<Descriptor> ConnectUnix(const std::string& unix_address) {
+absl::StatusOr<Descriptor> ConnectUnix(const std::string& unix_address, absl::Duration limit) {
+  const timeval timeout = absl::ToTimeval(limit);
   const sockaddr_un address = SocketAddress(PathOf(unix_address));
   Descriptor client(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!client.is_open() || connect(client.get(), Generic(address), sizeof(address)) != 0) {
+  // A listener that takes nobody, as a stopped process, lets others wait once its queue is full.
+  if (!client.is_open() ||
+      setsockopt(client.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) != 0 ||
+      connect(client.get(), Generic(address), sizeof(address)) != 0) {
     return absl::UnavailableError(
         absl::StrCat("cannot connect to ", unix_address, ": ", std::strerror(errno)));
   }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/descriptor.h"
 
 namespace tern {
@@ -34,8 +35,10 @@ bool IsSocketHere(const std::string& unix_address);
 // reason.
 absl::StatusOr<Descriptor> ListenUnix(const std::string& unix_address, int backlog);
 
-// A connection to the address. UNAVAILABLE, naming it, with the system's reason.
-absl::StatusOr<Descriptor> ConnectUnix(const std::string& unix_address);
+// A connection to the address. Neither this nor a send that blocks waits for longer than `limit`.
+// UNAVAILABLE, naming it, with the system's reason.
+absl::StatusOr<Descriptor> ConnectUnix(const std::string& unix_address,
+                                       absl::Duration limit = absl::Seconds(5));
 
 }  // namespace tern
 

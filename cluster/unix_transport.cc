@@ -26,7 +26,7 @@
 namespace tern {
 namespace {
 
-constexpr timeval kConnectTimeout = {.tv_sec = 5, .tv_usec = 0};
+constexpr timeval kAnswerTimeout = {.tv_sec = 5, .tv_usec = 0};
 
 absl::Status OfLink(const std::string& address, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat("link to ", address, ": ", status.message()));
@@ -211,7 +211,7 @@ class UnixFrameSender final : public FrameSender {
 };
 
 absl::StatusOr<uint64_t> OpenLink(int socket, uint64_t epoch) {
-  setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &kConnectTimeout, sizeof(kConnectTimeout));
+  setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout, sizeof(kAnswerTimeout));
   const LinkOpening opening = {.protocol = kProtocolVersion, .epoch = epoch};
   if (send(socket, &opening, sizeof(opening), MSG_NOSIGNAL) != sizeof(opening)) {
     return absl::UnavailableError(absl::ErrnoToStatus(errno, "send").message());

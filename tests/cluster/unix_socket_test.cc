@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/descriptor.h"
 #include "gtest/gtest.h"
@@ -58,6 +60,20 @@ TEST_F(UnixSocketTest, NewAddressIsOneThatCanBeListenedOn) {
   EXPECT_TRUE(IsUnixAddress(*address)) << *address;
   Socket(PathOf(*address)).Listen();
   EXPECT_NE(*address, NewUnixAddress().value());
+}
+
+TEST_F(UnixSocketTest, AListenerThatTakesNobodyIsNotWaitedForForEver) {
+  const std::string address = NewUnixAddress().value();
+  const Descriptor listener = ListenUnix(address, /*backlog=*/0).value();
+  std::vector<Descriptor> queued;
+  absl::StatusOr<Descriptor> connection = ConnectUnix(address, absl::Milliseconds(1));
+  for (; connection.ok(); connection = ConnectUnix(address, absl::Milliseconds(1))) {
+    queued.push_back(*std::move(connection));
+    ASSERT_LT(queued.size(), 100) << "its queue has no end";
+  }
+  EXPECT_EQ(connection.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(connection.status().message().find(address), std::string::npos);
+  EXPECT_FALSE(queued.empty());
 }
 
 TEST_F(UnixSocketTest, AFolderOfOthersIsRefusedByName) {
