@@ -12,8 +12,6 @@
 #include "base/status_macros.h"
 #include "base/topology.h"
 #include "bench/machine.h"
-#include "bench/tables.h"
-#include "bench/text_file.h"
 #include "model/model_file.h"
 #include "tools/cluster_report.h"
 #include "tools/commands.h"
@@ -98,14 +96,13 @@ absl::Status Bench(const Flags& flags) {
 
   TERN_ASSIGN_OR_RETURN(const Kernels kernels, ChooseKernels(""));
   const Machine machine = DescribeMachine(topology, kernels);
-  ProgressBar bar("rounds");
-  TERN_ASSIGN_OR_RETURN(const ClusterReport report,
-                        BenchCluster(deployments, file->config(), options,
-                                     [&bar](double share) { bar.Update(share); }));
-  std::fputs(absl::StrCat(FormatMachine(machine), "\n", FormatCluster(report, options)).c_str(),
-             stdout);
-  if (flags.json.empty()) return absl::OkStatus();
-  return WriteTextFile(flags.json, ClusterJson(machine, report, options));
+  ClusterReport report;
+  {
+    ProgressBar bar("rounds");
+    report = BenchCluster(deployments, file->config(), options,
+                          [&bar](double share) { bar.Update(share); });
+  }
+  return PublishCluster(machine, report, options, stdout, flags.json);
 }
 
 }  // namespace

@@ -44,6 +44,23 @@ struct Disturbance {
   double prompt = 0;                // seconds
 };
 
+// What was measured of a deployment.
+struct Measured {
+  std::vector<Round> rounds;
+  Disturbance disturbance;  // zeros: it was not
+};
+
+// The same status, of the part that it is about.
+absl::Status Of(const std::string& part, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(part, ": ", status.message()));
+}
+template <typename T>
+absl::StatusOr<T> Of(const std::string& part, absl::StatusOr<T> result) {
+  if (result.ok()) return result;
+  return Of(part, result.status());
+}
+
 void AppendGaps(const std::vector<double>& times, std::vector<double>& gaps) {
   for (size_t i = 1; i < times.size(); ++i) gaps.push_back(times[i] - times[i - 1]);
 }
@@ -115,12 +132,17 @@ class ClusterBench {
   ClusterBench(const ModelConfig& config, const ClusterBenchOptions& options)
       : config_(config), options_(options) {}
 
+  // All rounds, until a part of one fails. `measured` has an element for each deployment.
+  absl::Status RunRounds(const std::vector<NamedDeployment>& deployments,
+                         const std::function<void(double)>& progress,
+                         std::vector<Measured>& measured);
+  absl::StatusOr<ManyStreams> RunManyStreams(Deployment& deployment);
+
+ private:
   absl::StatusOr<Round> RunRound(const NamedDeployment& named);
   // Tokens a second of many streams.
   absl::StatusOr<double> DecodeRate(Deployment& deployment, uint32_t streams);
   absl::StatusOr<Disturbance> Disturb(Deployment& deployment);
-
- private:
   std::vector<TokenId> RandomPrompt(uint32_t tokens);
   std::vector<std::vector<TokenId>> RandomPrompts(uint32_t streams, uint32_t tokens);
   absl::StatusOr<double> Prefill(Deployment& deployment, uint32_t prompt);
@@ -156,8 +178,8 @@ absl::StatusOr<double> ClusterBench::DecodeRate(Deployment& deployment, uint32_t
       [&](size_t stream) { return window.OnToken(stream); }, [&] { window.OnEnd(); }));
   const double rate = window.Rate();
   if (rate > 0) return rate;
-  return absl::InternalError(absl::StrCat("streams: found no time in which all ", streams,
-                                          " generated; give more --tokens"));
+  return absl::InternalError(
+      absl::StrCat("found no time in which all ", streams, " generated; give more --tokens"));
 }
 
 absl::StatusOr<double> ClusterBench::Prefill(Deployment& deployment, uint32_t prompt) {
@@ -256,31 +278,72 @@ absl::StatusOr<std::optional<Prediction>> ClusterBench::PredictNow(
 absl::StatusOr<Round> ClusterBench::RunRound(const NamedDeployment& named) {
   Deployment& deployment = *named.deployment;
   Round round;
-  TERN_ASSIGN_OR_RETURN(round.decode, DecodeRate(deployment, options_.streams));
-  TERN_ASSIGN_OR_RETURN(const std::optional<Prediction> expected, PredictNow(named));
-  TERN_ASSIGN_OR_RETURN(round.prefill, Prefill(deployment, options_.prompt));
+  TERN_ASSIGN_OR_RETURN(round.decode, Of(absl::StrCat(options_.streams, " streams"),
+                                         DecodeRate(deployment, options_.streams)));
+  TERN_ASSIGN_OR_RETURN(const std::optional<Prediction> expected,
+                        Of("what the planner expects", PredictNow(named)));
+  TERN_ASSIGN_OR_RETURN(round.prefill,
+                        Of("the prompt that is timed", Prefill(deployment, options_.prompt)));
   if (expected.has_value()) {
     round.expected_decode = expected->tokens_per_second;
     round.expected_prefill = expected->prefill_tokens_per_second;
     round.step_rows = expected->step_rows;
   }
-  TERN_RETURN_IF_ERROR(RunAlone(deployment, round));
+  TERN_RETURN_IF_ERROR(Of("one stream alone", RunAlone(deployment, round)));
   if (named.links == 0) return round;
   // A stage's share of the token: so long the next one waits.
   const absl::Duration pause = absl::Seconds(round.token / std::max(1u, named.links - 1));
-  TERN_ASSIGN_OR_RETURN(round.bare, BareHopSeconds({.tcp = named.tcp,
-                                                    .bytes = config_.dim * sizeof(float),
-                                                    .pause = pause,
-                                                    .cpus = options_.cpus}));
+  TERN_ASSIGN_OR_RETURN(round.bare,
+                        Of("bare socket", BareHopSeconds({.tcp = named.tcp,
+                                                          .bytes = config_.dim * sizeof(float),
+                                                          .pause = pause,
+                                                          .cpus = options_.cpus})));
   return round;
 }
 
-ClusterResult Summarize(const NamedDeployment& named, const std::vector<Round>& rounds,
-                        const std::vector<Round>& first, const Disturbance& disturbance) {
+absl::Status ClusterBench::RunRounds(const std::vector<NamedDeployment>& deployments,
+                                     const std::function<void(double)>& progress,
+                                     std::vector<Measured>& measured) {
+  const bool disturbs = options_.long_prompt > 0;
+  const double turns = static_cast<double>((options_.repeat + disturbs) * deployments.size());
+  double done = 0;
+  for (uint32_t round = 0; round < options_.repeat; ++round) {
+    for (size_t i = 0; i < deployments.size(); ++i) {
+      const std::string turn = absl::StrCat("round ", round + 1, " of ", deployments[i].name);
+      TERN_ASSIGN_OR_RETURN(const Round numbers, Of(turn, RunRound(deployments[i])));
+      measured[i].rounds.push_back(numbers);
+      progress(++done / turns);
+      if (round > 0 || !disturbs) continue;
+      TERN_ASSIGN_OR_RETURN(measured[i].disturbance,
+                            Of(absl::StrCat(turn, ": short requests beside a long prompt"),
+                               Disturb(*deployments[i].deployment)));
+      progress(++done / turns);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ManyStreams> ClusterBench::RunManyStreams(Deployment& deployment) {
+  const std::optional<Engine::Stats> before = deployment.stats();
+  ManyStreams many;
+  TERN_ASSIGN_OR_RETURN(many.tokens_per_s, DecodeRate(deployment, options_.many_streams));
+  const std::optional<Engine::Stats> after = deployment.stats();
+  if (before.has_value() && after.has_value()) {
+    many.engine_share =
+        absl::FDivDuration(after->scheduling - before->scheduling, after->busy - before->busy);
+  }
+  return many;
+}
+
+ClusterResult Summarize(const NamedDeployment& named, const Measured& measured,
+                        const std::vector<Round>& first) {
+  const std::vector<Round>& rounds = measured.rounds;
+  const Disturbance& disturbance = measured.disturbance;
   const auto decode = [](const Round& round) { return round.decode; };
   const auto prefill = [](const Round& round) { return round.prefill; };
   ClusterResult result;
   result.name = named.name;
+  result.rounds = static_cast<uint32_t>(rounds.size());
   result.decode_tokens_per_s = Over(rounds, decode);
   result.decode_ratio = RatioOver(rounds, first, decode);
   result.prefill_tokens_per_s = Over(rounds, prefill);
@@ -337,44 +400,34 @@ uint32_t MostStreamTokens(uint32_t tokens) {
   return kShortPrompt + std::max(4 * tokens + 64, kShortTokens);
 }
 
-absl::StatusOr<ClusterReport> BenchCluster(const std::vector<NamedDeployment>& deployments,
-                                           const ModelConfig& config,
-                                           const ClusterBenchOptions& options,
-                                           const std::function<void(double)>& progress) {
+ClusterReport BenchCluster(const std::vector<NamedDeployment>& deployments,
+                           const ModelConfig& config, const ClusterBenchOptions& options,
+                           const std::function<void(double)>& progress) {
   TERN_CHECK(!deployments.empty());
   ClusterBench bench(config, options);
-  std::vector<std::vector<Round>> rounds(deployments.size());
-  std::vector<Disturbance> disturbances(deployments.size());
-  const bool disturbs = options.long_prompt > 0;
-  const double turns = static_cast<double>((options.repeat + disturbs) * deployments.size());
-  double done = 0;
-  for (uint32_t round = 0; round < options.repeat; ++round) {
-    for (size_t i = 0; i < deployments.size(); ++i) {
-      TERN_ASSIGN_OR_RETURN(const Round numbers, bench.RunRound(deployments[i]));
-      rounds[i].push_back(numbers);
-      progress(++done / turns);
-      if (round > 0 || !disturbs) continue;
-      TERN_ASSIGN_OR_RETURN(disturbances[i], bench.Disturb(*deployments[i].deployment));
-      progress(++done / turns);
+  std::vector<Measured> measured(deployments.size());
+  ClusterReport report;
+  report.end = bench.RunRounds(deployments, progress, measured);
+  for (size_t i = 0; i < deployments.size(); ++i) {
+    const std::vector<Round>& rounds = measured[i].rounds;
+    if (rounds.empty()) break;
+    AddExpected(rounds, report.results.emplace_back(
+                            Summarize(deployments[i], measured[i], measured[0].rounds)));
+    if (deployments[i].link_mbit == 0) continue;
+    absl::StatusOr<SlowLinkResult> limit =
+        SummarizeLimit(deployments[i], rounds, measured[i - 1].rounds, rounds[0].step_rows, config);
+    if (limit.ok()) {
+      report.slow_link = *std::move(limit);
+    } else {
+      report.end.Update(limit.status());
     }
   }
-  ClusterReport report;
-  for (size_t i = 0; i < deployments.size(); ++i) {
-    ClusterResult& result = report.results.emplace_back(
-        Summarize(deployments[i], rounds[i], rounds[0], disturbances[i]));
-    AddExpected(rounds[i], result);
-    if (deployments[i].link_mbit == 0) continue;
-    TERN_ASSIGN_OR_RETURN(report.slow_link, SummarizeLimit(deployments[i], rounds[i], rounds[i - 1],
-                                                           rounds[i][0].step_rows, config));
-  }
-  Deployment& first = *deployments[0].deployment;
-  const std::optional<Engine::Stats> before = first.stats();
-  TERN_ASSIGN_OR_RETURN(report.many_tokens_per_s, bench.DecodeRate(first, options.many_streams));
-  const std::optional<Engine::Stats> after = first.stats();
-  if (before.has_value() && after.has_value()) {
-    report.engine_share =
-        absl::FDivDuration(after->scheduling - before->scheduling, after->busy - before->busy);
-  }
+  if (!report.end.ok()) return report;
+  absl::StatusOr<ManyStreams> many =
+      Of(absl::StrCat(options.many_streams, " streams on the first deployment"),
+         bench.RunManyStreams(*deployments[0].deployment));
+  report.end = many.status();
+  if (many.ok()) report.many = *many;
   return report;
 }
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "bench/statistics.h"
 #include "model/config.h"
 #include "tools/deployment.h"
@@ -43,6 +43,7 @@ struct NamedDeployment {
 // round.
 struct ClusterResult {
   std::string name;
+  uint32_t rounds = 0;         // fewer than were wanted if a part of the next one failed
   Spread decode_tokens_per_s;  // all streams together
   Spread decode_ratio;
   Spread prefill_tokens_per_s;  // of one prompt
@@ -55,7 +56,8 @@ struct ClusterResult {
   double expected_prefill_tokens_per_s = 0;
   Spread decode_of_expected;  // of each round; zeros: nobody planned
   Spread prefill_of_expected;
-  // Short requests, from one token to the next, 99th percentile: without and with a long prompt.
+  // Short requests, from one token to the next, 99th percentile: without and with a long prompt;
+  // zeros: not measured.
   double quiet_p99_ms = 0;
   double disturbed_p99_ms = 0;
   double long_prompt_seconds = 0;  // until its first token, beside them
@@ -77,22 +79,26 @@ struct SlowLinkResult {
   double link_share = 0;  // of what the link carries
 };
 
+struct ManyStreams {
+  double tokens_per_s = 0;
+  double engine_share = 0;  // of the time with steps in flight, what the engine's thread worked
+};
+
 struct ClusterReport {
-  std::vector<ClusterResult> results;
-  std::optional<SlowLinkResult> slow_link;  // if there is such a deployment
-  // Of the time with steps in flight, what the engine's thread worked, with many streams; of the
-  // first deployment.
-  double engine_share = 0;
-  double many_tokens_per_s = 0;
+  std::vector<ClusterResult> results;       // of those deployments that had a round
+  std::optional<SlowLinkResult> slow_link;  // if there is such a deployment among them
+  std::optional<ManyStreams> many;          // of the first deployment, at the end
+  // Of the part that failed, which its message names: those that come after it were not measured.
+  absl::Status end;
 };
 
 // The first deployment is what the others are held against. REQUIRES one at least, the first
 // without a limit of its links and one with it at most, each with a KV cache for MostStreamTokens
-// of each stream. Errors of Deployment.
-absl::StatusOr<ClusterReport> BenchCluster(const std::vector<NamedDeployment>& deployments,
-                                           const ModelConfig& config,
-                                           const ClusterBenchOptions& options,
-                                           const std::function<void(double)>& progress);
+// of each stream. The report's `end` has the errors of Deployment, of MeasureTogether and of
+// BareHopSeconds.
+ClusterReport BenchCluster(const std::vector<NamedDeployment>& deployments,
+                           const ModelConfig& config, const ClusterBenchOptions& options,
+                           const std::function<void(double)>& progress);
 
 }  // namespace tern
 

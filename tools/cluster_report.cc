@@ -5,7 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/status_macros.h"
 #include "bench/tables.h"
+#include "bench/text_file.h"
 #include "tools/bench_format.h"
 
 namespace tern {
@@ -42,8 +44,15 @@ std::string PercentSpread(const Spread& ratio) {
          " %";
 }
 
+// As the deployment is named, and how many rounds it had where they are not all.
+std::string NameWithRounds(const ClusterResult& result, const ClusterBenchOptions& options) {
+  if (result.rounds == options.repeat) return result.name;
+  return absl::StrCat(result.name, " (", result.rounds, " of ", options.repeat, " rounds)");
+}
+
 Json ToJson(const ClusterResult& result) {
   return {{"name", result.name},
+          {"rounds", result.rounds},
           {"decode_tokens_per_s", SpreadJson(result.decode_tokens_per_s)},
           {"decode_ratio", SpreadJson(result.decode_ratio)},
           {"prefill_tokens_per_s", SpreadJson(result.prefill_tokens_per_s)},
@@ -72,7 +81,7 @@ std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions
       {"short requests", "p99 ms", "p99 ms beside the prompt", "times", "prompt seconds"}};
   for (const ClusterResult& result : report.results) {
     const bool has_links = result.link_us.max != 0;
-    speed.push_back({result.name, SpreadText(result.decode_tokens_per_s, 1),
+    speed.push_back({NameWithRounds(result, options), SpreadText(result.decode_tokens_per_s, 1),
                      Percent(result.decode_ratio.median),
                      SpreadText(result.prefill_tokens_per_s, 1),
                      Percent(result.prefill_ratio.median), SpreadText(result.token_ms, 2),
@@ -84,7 +93,7 @@ std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions
                           absl::StrFormat("%.1f", result.expected_prefill_tokens_per_s),
                           PercentSpread(result.prefill_of_expected)});
     }
-    if (options.long_prompt == 0) continue;
+    if (result.quiet_p99_ms == 0) continue;
     pace.push_back({result.name, absl::StrFormat("%.1f", result.quiet_p99_ms),
                     absl::StrFormat("%.1f", result.disturbed_p99_ms),
                     absl::StrFormat("%.2f", result.disturbed_p99_ms / result.quiet_p99_ms),
@@ -93,16 +102,22 @@ std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions
   std::string text = absl::StrFormat(
       "%d streams of %d tokens; a prompt of %d tokens; one stream alone. %d rounds in turns.\n",
       options.streams, options.tokens, options.prompt, options.repeat);
-  absl::StrAppend(&text, FormatTable(speed));
+  if (speed.size() > 1) absl::StrAppend(&text, FormatTable(speed));
   if (report.slow_link.has_value()) absl::StrAppend(&text, FormatSlowLink(*report.slow_link));
-  absl::StrAppend(&text, "\n", FormatTable(expected));
-  if (options.long_prompt > 0) {
+  if (expected.size() > 1) absl::StrAppend(&text, "\n", FormatTable(expected));
+  if (pace.size() > 1) {
     absl::StrAppend(&text, "\nTwo short requests, while a prompt of ", options.long_prompt,
                     " tokens is computed:\n", FormatTable(pace));
   }
-  absl::StrAppendFormat(&text,
-                        "\n%d streams, first deployment: %.1f tokens/s, engine %.2f %% of a step\n",
-                        options.many_streams, report.many_tokens_per_s, report.engine_share * 100);
+  if (report.many.has_value()) {
+    absl::StrAppendFormat(
+        &text, "\n%d streams, first deployment: %.1f tokens/s, engine %.2f %% of a step\n",
+        options.many_streams, report.many->tokens_per_s, report.many->engine_share * 100);
+  }
+  if (!report.end.ok()) {
+    absl::StrAppend(&text, "\nFAILED, and nothing after it was measured: ", report.end.ToString(),
+                    "\n");
+  }
   return text;
 }
 
@@ -113,11 +128,26 @@ std::string ClusterJson(const Machine& machine, const ClusterReport& report,
   json["options"] = {{"repeat", options.repeat},           {"streams", options.streams},
                      {"tokens", options.tokens},           {"prompt", options.prompt},
                      {"long_prompt", options.long_prompt}, {"many_streams", options.many_streams}};
+  json["results"] = Json::array();
   for (const ClusterResult& result : report.results) json["results"].push_back(ToJson(result));
   if (report.slow_link.has_value()) json["slow_link"] = ToJson(*report.slow_link);
-  json["engine_share"] = report.engine_share;
-  json["many_tokens_per_s"] = report.many_tokens_per_s;
+  if (report.many.has_value()) {
+    json["engine_share"] = report.many->engine_share;
+    json["many_tokens_per_s"] = report.many->tokens_per_s;
+  }
+  if (!report.end.ok()) json["failed"] = report.end.ToString();
   return json.dump(2) + "\n";
+}
+
+absl::Status PublishCluster(const Machine& machine, const ClusterReport& report,
+                            const ClusterBenchOptions& options, std::FILE* out,
+                            const std::string& json) {
+  std::fputs(absl::StrCat(FormatMachine(machine), "\n", FormatCluster(report, options)).c_str(),
+             out);
+  if (!json.empty()) {
+    TERN_RETURN_IF_ERROR(WriteTextFile(json, ClusterJson(machine, report, options)));
+  }
+  return report.end;
 }
 
 }  // namespace tern
