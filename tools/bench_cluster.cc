@@ -61,6 +61,33 @@ absl::StatusOr<std::vector<NamedDeployment>> Deploy(const DeploymentOptions& opt
   return deployments;
 }
 
+uint32_t MostStreams(const ClusterBenchOptions& options) {
+  return std::max(options.streams, options.many_streams);
+}
+
+absl::Status CheckRoom(const ClusterBenchOptions& options, uint32_t context) {
+  const uint32_t prompt = std::max(options.prompt, options.long_prompt);
+  if (prompt >= context) {
+    return absl::InvalidArgumentError(absl::StrCat("prompt: found ", prompt,
+                                                   " tokens, want at most ", context - 1,
+                                                   ", one less than the context"));
+  }
+  const uint32_t most = MostStreamTokens(MostStreams(options), options.tokens);
+  if (most > context) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--tokens: found ", options.tokens, " while ", MostStreams(options),
+                     " streams generate: each may need ", most, ", and the context has ", context));
+  }
+  return absl::OkStatus();
+}
+
+uint64_t KvTokens(const ClusterBenchOptions& options) {
+  const uint64_t streams = MostStreams(options);
+  const uint64_t stream = MostStreamTokens(MostStreams(options), options.tokens) + kKvPageTokens;
+  const uint64_t prompt = std::max(options.prompt, options.long_prompt) + uint64_t{1};
+  return streams * stream + 2 * std::max(prompt, stream);
+}
+
 absl::Status Bench(const Flags& flags) {
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
   TERN_ASSIGN_OR_RETURN(std::vector<int> cpus, ParseCpuset(flags.cpuset, topology));
@@ -73,14 +100,7 @@ absl::Status Bench(const Flags& flags) {
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, ModelFile::Open(flags.model));
   ClusterBenchOptions options = flags.options;
   options.cpus = cpus;
-  const uint64_t most =
-      std::max<uint64_t>({options.prompt, options.long_prompt, MostStreamTokens(options.tokens)}) +
-      1;
-  if (most > file->config().context) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("prompt: found ", most - 1, " tokens, want at most ",
-                     file->config().context - 1, ", one less than the context"));
-  }
+  TERN_RETURN_IF_ERROR(CheckRoom(options, file->config().context));
   TERN_ASSIGN_OR_RETURN(const ScratchFolder scratch, ScratchFolder::Make());
   DeploymentOptions deployment;
   deployment.model = flags.model;
@@ -89,8 +109,7 @@ absl::Status Bench(const Flags& flags) {
   deployment.streams = options.streams;
   deployment.link_mbit = flags.link_mbit;
   deployment.scratch = scratch.path();
-  deployment.kv_tokens = 2 * most + uint64_t{std::max(options.streams, options.many_streams)} *
-                                        (MostStreamTokens(options.tokens) + kKvPageTokens);
+  deployment.kv_tokens = KvTokens(options);
 
   TERN_ASSIGN_OR_RETURN(const std::vector<NamedDeployment> deployments, Deploy(deployment));
 
@@ -125,10 +144,14 @@ void AddBenchCluster(CLI::App& bench, absl::Status& status) {
   command->add_option("--repeat", options.repeat, "Rounds")
       ->check(CLI::Range(1u, 1000u))
       ->capture_default_str();
-  command->add_option("--streams", options.streams, "Sequences that generate at once")
+  command
+      ->add_option("--streams", options.streams,
+                   "Sequences that generate at once, from one token each")
       ->check(CLI::Range(1u, 1024u))
       ->capture_default_str();
-  command->add_option("--tokens", options.tokens, "That each generates")
+  command
+      ->add_option("--tokens", options.tokens,
+                   "That each generates, from when all of them do until all have theirs")
       ->check(CLI::Range(2u, 4096u))
       ->capture_default_str();
   command->add_option("--prompt", options.prompt, "Tokens of the prompt that is timed")

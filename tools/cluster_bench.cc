@@ -22,6 +22,11 @@ namespace tern {
 namespace {
 
 constexpr uint32_t kShortPrompt = 16;
+// Of sequences that are to generate together. While some generate, a step may carry no more than
+// one row of the prompts of others: it still begins a stream then.
+constexpr uint32_t kStreamPrompt = 1;
+// That a stream may generate while the requests of others are on their way.
+constexpr uint32_t kAheadTokens = 192;
 // Of requests beside a long prompt: so many that what else the machine does shows while they are
 // alone, too.
 constexpr uint32_t kShortTokens = 192;
@@ -173,13 +178,13 @@ std::vector<std::vector<TokenId>> ClusterBench::RandomPrompts(uint32_t streams, 
 absl::StatusOr<double> ClusterBench::DecodeRate(Deployment& deployment, uint32_t streams) {
   Window window(streams, options_.tokens);
   TERN_RETURN_IF_ERROR(RunStreams(
-      deployment, RandomPrompts(streams, kShortPrompt),
-      MostStreamTokens(options_.tokens) - kShortPrompt,
+      deployment, RandomPrompts(streams, kStreamPrompt),
+      MostStreamTokens(streams, options_.tokens) - kStreamPrompt,
       [&](size_t stream) { return window.OnToken(stream); }, [&] { window.OnEnd(); }));
   const double rate = window.Rate();
   if (rate > 0) return rate;
-  return absl::InternalError(
-      absl::StrCat("found no time in which all ", streams, " generated; give more --tokens"));
+  return absl::InternalError(absl::StrCat("found no time in which all generated: one had ",
+                                          kAheadTokens, " tokens before the last was asked for"));
 }
 
 absl::StatusOr<double> ClusterBench::Prefill(Deployment& deployment, uint32_t prompt) {
@@ -272,7 +277,7 @@ absl::StatusOr<std::optional<Prediction>> ClusterBench::PredictNow(
     const NamedDeployment& named) const {
   if (named.links == 0) return std::nullopt;
   TERN_ASSIGN_OR_RETURN(const std::vector<WorkerSpeed> speeds, MeasureTogether(options_.cpus));
-  return named.deployment->Predict(speeds, kShortPrompt + options_.tokens / 2, options_.prompt);
+  return named.deployment->Predict(speeds, kStreamPrompt + options_.tokens / 2, options_.prompt);
 }
 
 absl::StatusOr<Round> ClusterBench::RunRound(const NamedDeployment& named) {
@@ -396,8 +401,11 @@ absl::StatusOr<SlowLinkResult> SummarizeLimit(const NamedDeployment& named,
 
 }  // namespace
 
-uint32_t MostStreamTokens(uint32_t tokens) {
-  return kShortPrompt + std::max(4 * tokens + 64, kShortTokens);
+uint32_t MostStreamTokens(uint32_t streams, uint32_t tokens) {
+  // Now and then a step carries no prompts at all (coordinator/prompt_budget.h), far less often
+  // than each eighth.
+  const uint32_t until_all_run = streams + streams / 8 + kAheadTokens;
+  return std::max(kStreamPrompt + until_all_run + tokens, kShortPrompt + kShortTokens);
 }
 
 ClusterReport BenchCluster(const std::vector<NamedDeployment>& deployments,

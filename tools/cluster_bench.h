@@ -63,9 +63,9 @@ struct ClusterResult {
   double long_prompt_seconds = 0;  // until its first token, beside them
 };
 
-// Tokens that a stream may need in all: its prompt, those that are counted, and those that it
-// generates until the last stream has begun.
-uint32_t MostStreamTokens(uint32_t tokens);
+// Tokens that each of so many streams may need: its prompt, those that it generates until the last
+// stream has begun, and those that are counted, `tokens` each.
+uint32_t MostStreamTokens(uint32_t streams, uint32_t tokens);
 
 // What a limit of the links' speed costs.
 struct SlowLinkResult {
@@ -93,9 +93,9 @@ struct ClusterReport {
 };
 
 // The first deployment is what the others are held against. REQUIRES one at least, the first
-// without a limit of its links and one with it at most, each with a KV cache for MostStreamTokens
-// of each stream. The report's `end` has the errors of Deployment, of MeasureTogether and of
-// BareHopSeconds.
+// without a limit of its links and one with it at most, each with a context and a KV cache for
+// MostStreamTokens of each stream. The report's `end` has the errors of Deployment, of
+// MeasureTogether and of BareHopSeconds.
 ClusterReport BenchCluster(const std::vector<NamedDeployment>& deployments,
                            const ModelConfig& config, const ClusterBenchOptions& options,
                            const std::function<void(double)>& progress);

@@ -68,4 +68,11 @@ grep -q "Mbit\|slow_link" "$scratch/i.txt" "$scratch/i.json" && {
   echo "FAIL: --link-mbit 0 has slow links"
   exit 1
 }
+
+# Streams that could have all their tokens before the last begins are refused before anything runs.
+"$tern" bench cluster "$model" --many-streams 1024 --prompt 8 --long-prompt 0 2>"$scratch/j.log" && {
+  echo "FAIL: 1024 streams in a context of 1024 tokens"
+  exit 1
+}
+expect "$scratch/j.log" "--tokens: found 48 while 1024 streams generate" "the context has 1024"
 echo "all there"
