@@ -90,8 +90,10 @@ absl::StatusOr<SchedulerActions> Scheduler::OnResult(ResultFrame result, absl::T
   in_flight_.pop_front();
   decode_steps_ -= flight.decodes();
   prompt_rows_ -= flight.prompt_rows;
-  if (flight.decodes()) {
-    prompt_budget_.OnStep(flight.generating, flight.mean_prompt_rows, now_ - flight.sent);
+  prompt_positions_ -= flight.prompt_positions;
+  if (flight.decodes() && !flight.queued) {
+    prompt_budget_.OnStep(flight.generating, flight.mean_prompt_rows, flight.mean_position,
+                          now_ - flight.sent);
   }
   SchedulerActions actions;
   for (size_t i = 0; i < flight.sampled.size(); ++i) {
@@ -174,6 +176,7 @@ SchedulerActions Scheduler::Suspend() {
   suspended_ = true;
   in_flight_.clear();
   decode_steps_ = prompt_rows_ = 0;
+  prompt_positions_ = 0;
   std::vector<Sequences::iterator> lost;
   for (auto entry = sequences_.begin(); entry != sequences_.end(); ++entry) {
     if (entry->second.id == 0) continue;

@@ -191,9 +191,12 @@ class Scheduler {
     absl::Time sent;
     uint32_t decode_rows = 0;  // of sequences that generate
     uint32_t prompt_rows = 0;
-    double mean_prompt_rows = 0;   // of it and the steps ahead of it, each
-    size_t generating = 0;         // sequences, when it was sent
-    std::vector<Sampled> sampled;  // in the order of the segments
+    uint64_t prompt_positions = 0;  // of those, the sum
+    double mean_prompt_rows = 0;    // of it and the steps ahead of it, each
+    double mean_position = 0;       // of all those rows
+    size_t generating = 0;          // sequences, when it was sent
+    bool queued = false;            // behind as many steps as there are stages, or more
+    std::vector<Sampled> sampled;   // in the order of the segments
 
     bool decodes() const { return decode_rows > 0; }
   };
@@ -224,7 +227,7 @@ class Scheduler {
   std::optional<StepFrame> NextStep();
   void AddDecodeRows(StepFrame& step, InFlight& flight);
   void AddPromptRows(StepFrame& step, InFlight& flight);
-  uint32_t MostPromptRows(const InFlight& flight) const;
+  uint32_t MostPromptRows(const InFlight& flight, size_t generating, uint32_t position) const;
   void AddSegment(Entry& entry, uint32_t rows, StepFrame& step, InFlight& flight);
   void IndexFullPages(Sequence& sequence);
   void AdaptDown();
@@ -253,8 +256,9 @@ class Scheduler {
 
   std::deque<InFlight> in_flight_;
   PromptBudget prompt_budget_;
-  uint32_t prompt_rows_ = 0;   // in flight
-  uint32_t decode_steps_ = 0;  // of those, with rows of sequences that generate
+  uint32_t prompt_rows_ = 0;       // in flight
+  uint64_t prompt_positions_ = 0;  // of those, the sum
+  uint32_t decode_steps_ = 0;      // of those, with rows of sequences that generate
   uint64_t next_step_ = 1;
   uint64_t taken_ = 0;          // the last step that the first stage took; 0: it does not say
   uint32_t max_in_flight_ = 0;  // steps

@@ -26,9 +26,13 @@ std::optional<StepFrame> Scheduler::NextStep() {
   step.step = flight.step = next_step_++;
   flight.sent = now_;
   flight.generating = generating_;
+  flight.queued = in_flight_.size() >= config_.stages;
   decode_steps_ += flight.decodes();
   prompt_rows_ += flight.prompt_rows;
+  prompt_positions_ += flight.prompt_positions;
   flight.mean_prompt_rows = prompt_rows_ / static_cast<double>(in_flight_.size() + 1);
+  flight.mean_position =
+      prompt_rows_ == 0 ? 0 : static_cast<double>(prompt_positions_) / prompt_rows_;
   in_flight_.push_back(std::move(flight));
   AdaptDown();
   return step;
@@ -53,26 +57,30 @@ void Scheduler::AddDecodeRows(StepFrame& step, InFlight& flight) {
 }
 
 void Scheduler::AddPromptRows(StepFrame& step, InFlight& flight) {
-  uint32_t budget = prompts_.empty() ? 0 : MostPromptRows(flight);
   const uint64_t last_turn = last_turn_;
-  for (auto next = prompts_.begin(); next != prompts_.end() && budget > 0;) {
+  const size_t generating = generating_;  // when this step was begun
+  for (auto next = prompts_.begin(); next != prompts_.end();) {
     Entry& entry = *next->second;
     ++next;
-    if (entry.second.turn > last_turn) continue;  // it has its rows of this step
-    const auto left = static_cast<uint32_t>(entry.second.tokens.size()) - entry.second.sent;
-    const uint32_t rows = std::min({left, config_.prefill_chunk, budget});
-    AddSegment(entry, rows, step, flight);
+    const Sequence& sequence = entry.second;
+    if (sequence.turn > last_turn) continue;  // it has its rows of this step
+    const uint32_t most = MostPromptRows(flight, generating, sequence.sent);
+    if (most <= flight.prompt_rows) break;
+    const auto left = static_cast<uint32_t>(sequence.tokens.size()) - sequence.sent;
+    const uint32_t rows = std::min({left, config_.prefill_chunk, most - flight.prompt_rows});
     flight.prompt_rows += rows;
-    budget -= rows;
+    flight.prompt_positions += rows * (uint64_t{sequence.sent} + rows / 2);
+    AddSegment(entry, rows, step, flight);
   }
 }
 
-// Most rows of prompts that the step may take.
-uint32_t Scheduler::MostPromptRows(const InFlight& flight) const {
+// Most rows of prompts that the step may take if those of a prompt at `position` are among them.
+uint32_t Scheduler::MostPromptRows(const InFlight& flight, size_t generating,
+                                   uint32_t position) const {
   const uint32_t room = config_.max_rows - flight.decode_rows;
-  if (generating_ == 0) return room;
+  if (generating == 0) return room;
   if (!flight.decodes() && in_flight_.size() >= config_.stages) return 0;
-  return std::min(room, prompt_budget_.Rows(generating_));
+  return std::min(room, prompt_budget_.Rows(generating, position));
 }
 
 void Scheduler::AddSegment(Entry& entry, uint32_t rows, StepFrame& step, InFlight& flight) {
