@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <random>
 #include <set>
 #include <string>
 #include <tuple>
@@ -42,7 +43,8 @@ std::string Name(const TimedMachine& machine) {
                       absl::FormatDuration(machine.thousand_keys), " a thousand keys");
 }
 
-// A pipeline in simulated time, each stage of which takes an equal share.
+// A pipeline in simulated time, each stage of which takes an equal share, and by chance a tenth
+// more or less.
 class TimedPipeline {
  public:
   TimedPipeline(uint32_t stages, const TimedMachine& machine)
@@ -51,7 +53,8 @@ class TimedPipeline {
   void Push(const StepFrame& step, absl::Time now) {
     absl::Time done = now;
     for (absl::Time& stage : free_) {
-      done = std::max(done, stage) + machine_.Step(step) / static_cast<double>(free_.size());
+      const absl::Duration share = machine_.Step(step) / static_cast<double>(free_.size());
+      done = std::max(done, stage) + noise_(random_) * share;
       stage = done;
     }
     ResultFrame result;
@@ -72,6 +75,8 @@ class TimedPipeline {
 
  private:
   const TimedMachine machine_;
+  std::mt19937_64 random_{1};
+  std::lognormal_distribution<double> noise_{0, 0.1};
   std::vector<absl::Time> free_;  // [stages], from when on
   std::deque<std::pair<absl::Time, ResultFrame>> queue_;
 };
@@ -190,7 +195,7 @@ TEST(SchedulerPaceTest, ShortRequestsKeepTheirPaceBesideALongPromptAndItComesAlo
         const Pace without = PaceOf(stages, machine, requests, 0);
         const Pace with = PaceOf(stages, machine, requests, 4000);
         EXPECT_LE(with.between_tokens, 2 * without.between_tokens);
-        EXPECT_LE(with.prompt, 4.5 * alone.prompt);
+        EXPECT_LE(with.prompt, 6 * alone.prompt);
       }
     }
   }
