@@ -16,10 +16,10 @@
 namespace tern {
 namespace {
 
-// The client pings when nothing came for a second and gives up a second later. A server that is not
-// told so closes such a connection with "too many pings".
-constexpr int kClientPingMs = 1000;
-constexpr int kClientPingTimeoutMs = 1000;
+// A peer pings when nothing came for so long, and gives up as much later. A server that is not told
+// so closes such a connection with "too many pings".
+constexpr int kPeerPingMs = 1000;
+constexpr int kClientPingMs = 10'000;
 // The server's own pings find clients that vanished without a word. Workers have leases besides,
 // so this may be patient with a client that a user has suspended.
 constexpr int kServerPingMs = 20'000;
@@ -49,6 +49,19 @@ std::string WhyNotListen(const Address& address) {
   return reason;
 }
 
+std::shared_ptr<grpc::Channel> Connect(const std::string& address, int ping_ms) {
+  UseTernLog();
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, ping_ms);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ping_ms);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no limit
+  // A connection of its own, so that an earlier failure to connect does not delay this one.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxFrameBytes));
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
 }  // namespace
 
 absl::Status FromGrpc(const grpc::Status& status) {
@@ -65,16 +78,11 @@ grpc::Status ToGrpc(const absl::Status& status) {
 }
 
 std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address) {
-  UseTernLog();
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kClientPingMs);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kClientPingTimeoutMs);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no limit
-  // A connection of its own, so that an earlier failure to connect does not delay this one.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxFrameBytes));
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return Connect(address, kPeerPingMs);
+}
+
+std::shared_ptr<grpc::Channel> ConnectAsClient(const std::string& address) {
+  return Connect(address, kClientPingMs);
 }
 
 absl::StatusOr<ListeningServer> Listen(const Address& address,
@@ -85,7 +93,7 @@ absl::StatusOr<ListeningServer> Listen(const Address& address,
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kServerPingMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kServerPingTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                             kClientPingMs / 2);
+                             kPeerPingMs / 2);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);  // no limit
   builder.SetMaxReceiveMessageSize(static_cast<int>(kMaxFrameBytes));
   int port = 0;

@@ -27,6 +27,10 @@ grpc::Status ToGrpc(const absl::Status& status);
 // answers, even if its connection stays open, as that of a stopped process does.
 std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address);
 
+// A channel of a client to a coordinator, which may have thousands of those: it notices within
+// twenty seconds.
+std::shared_ptr<grpc::Channel> ConnectAsClient(const std::string& address);
+
 struct ListeningServer {
   std::unique_ptr<grpc::Server> server;
   Address address;  // with the port that was chosen, if 0 was asked for

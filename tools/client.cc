@@ -51,7 +51,8 @@ void Add(const GenerationSummary& sample, GenerationSummary& all) {
 
 // One sample is streamed; of several, each is told as a whole.
 absl::StatusOr<GenerationSummary> ReadAll(grpc::ClientReader<v1::GenerateResponse>& reader,
-                                          uint32_t samples, const TextCallback& on_text) {
+                                          const std::string& peer, uint32_t samples,
+                                          const TextCallback& on_text) {
   GenerationSummary summary;
   std::vector<std::string> texts(samples);
   v1::GenerateResponse response;
@@ -61,7 +62,7 @@ absl::StatusOr<GenerationSummary> ReadAll(grpc::ClientReader<v1::GenerateRespons
     if (samples > 1 && response.index() < samples) texts[response.index()] += response.text();
   }
   const grpc::Status status = reader.Finish();
-  if (!status.ok()) return FromGrpc(status);
+  if (!status.ok()) return FromGrpc(status, peer);
   for (uint32_t i = 0; i < samples && samples > 1; ++i) {
     on_text(absl::StrCat("\n--- seed ", summary.seed + i, "\n", texts[i], "\n"));
   }
@@ -71,14 +72,14 @@ absl::StatusOr<GenerationSummary> ReadAll(grpc::ClientReader<v1::GenerateRespons
 }  // namespace
 
 struct Client::State {
-  std::string address;
+  std::string peer;  // for errors
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::Inference::Stub> inference;
 };
 
 Client::Client(const std::string& address) : state_(std::make_unique<State>()) {
-  state_->address = address;
-  state_->channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  state_->peer = "coordinator " + address;
+  state_->channel = ConnectAsClient(address);
   state_->inference = v1::Inference::NewStub(state_->channel);
 }
 
@@ -99,10 +100,10 @@ absl::Status Client::WaitUntilServing(absl::Duration timeout) {
       return absl::OkStatus();
     }
   }
-  const absl::Status status = FromGrpc(reader->Finish());
+  const absl::Status status = FromGrpc(reader->Finish(), state_->peer);
   if (!absl::IsDeadlineExceeded(status)) return status;
   return absl::DeadlineExceededError(
-      absl::StrCat(state_->address, ": not serving after ", absl::FormatDuration(timeout),
+      absl::StrCat(state_->peer, ": not serving after ", absl::FormatDuration(timeout),
                    response.status() == HealthCheckResponse::NOT_SERVING ? ": it waits for workers"
                                                                          : ": no answer"));
 }
@@ -114,7 +115,8 @@ absl::StatusOr<GenerationSummary> Client::Generate(const std::string& prompt,
   request.set_prompt(prompt);
   FillRequest(flags, request.mutable_sampling(), request.mutable_limits());
   grpc::ClientContext context;
-  return ReadAll(*state_->inference->Generate(&context, request), flags.samples, on_text);
+  return ReadAll(*state_->inference->Generate(&context, request), state_->peer, flags.samples,
+                 on_text);
 }
 
 absl::StatusOr<GenerationSummary> Client::Chat(const std::vector<ChatMessage>& messages,
@@ -128,7 +130,7 @@ absl::StatusOr<GenerationSummary> Client::Chat(const std::vector<ChatMessage>& m
   }
   FillRequest(flags, request.mutable_sampling(), request.mutable_limits());
   grpc::ClientContext context;
-  return ReadAll(*state_->inference->Chat(&context, request), flags.samples, on_text);
+  return ReadAll(*state_->inference->Chat(&context, request), state_->peer, flags.samples, on_text);
 }
 
 }  // namespace tern

@@ -299,6 +299,18 @@ TEST_F(ClusterTest, AWorkerThatStopsAnsweringIsLostAndMayComeBack) {
   EXPECT_THAT(client_->Generate(RequestFor("Once", 10)).tokens, SizeIs(10));
 }
 
+TEST_F(ClusterTest, ACoordinatorThatStopsAnsweringDoesNotKeepItsClientsForEver) {
+  Serve({"--workers", "1"});
+  AddWorker("alpha");
+  ASSERT_TRUE(client_->WaitUntilServing()) << serve_->text();
+  Process generate({kTern, "generate", "--coordinator", address_, "-n", absl::StrCat(kEndless),
+                    "--ignore-eos", "Once"});
+  serve_->WaitForLine("request began");
+  serve_->Signal(SIGSTOP);
+  EXPECT_EQ(generate.Wait(), 1);
+  EXPECT_THAT(generate.text(), HasSubstr(address_));
+}
+
 TEST_F(ClusterTest, StopsWithoutWaitingForEverWhileARequestRuns) {
   ServeWithWorkers();
   const Generated generated = GenerateWhile([&] {
