@@ -20,6 +20,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/data_driven.h"
 
@@ -547,6 +548,41 @@ TEST(SchedulerTest, RandomLoadsEndOnceInOrderAndWithinMemory) {
   }
   EXPECT_GT(preemptions, 1000) << "else this test shows little";
   EXPECT_GT(shared_tokens, 10000);
+}
+
+// The steps of a request that takes all the cache in the end, while so many others wait for it.
+std::string StepsBeside(size_t waiting) {
+  SchedulerConfig config;
+  config.kv_pages = 4;
+  config.context = 4 * kKvPageTokens;
+  Scheduler scheduler(config);
+  const absl::Time now = absl::UnixEpoch();
+  const auto submit = [&](RequestId id, uint32_t prompt) {
+    GenerationRequest request;
+    request.prompt.assign(prompt, 1);
+    request.max_tokens = 100;
+    EXPECT_TRUE(scheduler.Submit(id, request, now).ok());
+  };
+  submit(1, 1);
+  std::string text = Describe(scheduler.Poll(now));
+  for (RequestId id = 2; id < 2 + waiting; ++id) submit(id, 3 * kKvPageTokens - 1);
+  for (uint64_t step = 1; step <= 100; ++step) {
+    ResultFrame result;
+    result.step = step;
+    SequenceResult& token = result.results.emplace_back();
+    token.sequence = 1;
+    token.position = static_cast<uint32_t>(step);
+    text += Describe(scheduler.OnResult(std::move(result), now).value());
+    EXPECT_EQ(scheduler.waiting(), waiting);
+    if (step < 100) text += Describe(scheduler.Poll(now));
+  }
+  return text;
+}
+
+TEST(SchedulerTest, RequestsThatWaitAddNothingToSteps) {
+  const std::string alone = StepsBeside(0);
+  EXPECT_THAT(alone, testing::HasSubstr("step 100"));
+  EXPECT_EQ(StepsBeside(1000), alone);
 }
 
 TEST(SchedulerTest, AFullQueueSaysWhenToTryAgain) {
