@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/time/clock.h"
+#include "base/open_files.h"
 
 namespace tern {
 namespace {
@@ -52,6 +53,8 @@ std::vector<Metric> ProcessMetrics() {
                     ProcessorSeconds()),
       GaugeMetric("process_resident_memory_bytes", "Memory that the process holds.",
                   ResidentBytes()),
+      GaugeMetric("process_open_fds", "Open files and sockets.", static_cast<double>(OpenFiles())),
+      GaugeMetric("process_max_fds", "How many may be open.", static_cast<double>(OpenFileLimit())),
       GaugeMetric("process_start_time_seconds", "When the process began, since 1970.",
                   absl::ToDoubleSeconds(start - absl::UnixEpoch())),
   };

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/open_files.h"
 #include "base/status_macros.h"
 #include "coordinator/coordinator.h"
 #include "tools/commands.h"
@@ -19,6 +20,9 @@
 
 namespace tern {
 namespace {
+
+// Below this a word is due that clients may be too many: each is an open file.
+constexpr uint64_t kEnoughFiles = 4096;
 
 // How long running requests may take to end after the first signal.
 constexpr absl::Duration kDrain = absl::Seconds(10);
@@ -46,6 +50,12 @@ absl::Status WritePortFile(const std::string& path, uint16_t port) {
 
 absl::Status Serve(const ServeFlags& flags) {
   StopSignals signals;
+  const uint64_t files = RaiseOpenFileLimit();
+  if (files < kEnoughFiles) {
+    LogWarning("at most ", files,
+               " files may be open, and each client and worker is one: raise "
+               "`ulimit -Hn` for more");
+  }
   CoordinatorOptions options = flags.options;
   options.recovery_timeout = absl::Seconds(flags.recovery_seconds);
   options.objective = flags.objective == "latency" ? Objective::kLatency : Objective::kThroughput;

@@ -354,6 +354,18 @@ TEST_F(ClusterTest, AClientThatDoesNotReadIsCutOff) {
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
+TEST_F(ClusterTest, ACoordinatorTakesMoreClientsThanTheShellsLimitOfOpenFiles) {
+  serve_ = std::make_unique<Process>(
+      std::vector<std::string>{"/bin/sh", "-c", "ulimit -Sn 64; exec \"$@\"", "sh", kTern, "serve",
+                               "--model", model_, "--listen", "127.0.0.1:0", "--workers", "1"});
+  address_ = serve_->WaitForLine("listening on ");
+  address_ = address_.substr(0, address_.find(';'));
+  std::vector<std::unique_ptr<InferenceClient>> clients;
+  for (int i = 0; i < 100; ++i) clients.push_back(std::make_unique<InferenceClient>(address_));
+  AddWorker("alpha");
+  for (const auto& client : clients) ASSERT_TRUE(client->WaitUntilServing()) << serve_->text();
+}
+
 TEST_F(ClusterTest, WorkersWaitForACoordinatorThatIsNotThereYet) {
   Serve();
   const std::string address = address_;
