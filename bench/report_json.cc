@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "bench/report_json.h"
 
-#include <cerrno>
-#include <fstream>
 #include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "bench/text_file.h"
 #include "formats/json_text.h"
 
 namespace tern {
@@ -240,11 +239,9 @@ absl::StatusOr<Report> ReadReport(const std::string& path) {
 }
 
 absl::Status WriteReport(const Report& report, const std::string& path) {
-  std::ofstream file(path);
   // A model's name may be anything.
-  file << ToJson(report).dump(2, ' ', false, Json::error_handler_t::replace) << "\n" << std::flush;
-  if (file.good()) return absl::OkStatus();
-  return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot write"));
+  return WriteTextFile(path,
+                       ToJson(report).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace tern

@@ -20,7 +20,7 @@ absl::StatusOr<Report> ReportFromJson(const nlohmann::json& json, const std::str
 // Errors of the file, of its JSON, and of ReportFromJson.
 absl::StatusOr<Report> ReadReport(const std::string& path);
 
-// PERMISSION_DENIED or what else opening says.
+// Errors of WriteTextFile.
 absl::Status WriteReport(const Report& report, const std::string& path);
 
 }  // namespace tern

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "bench/text_file.h"
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include "absl/strings/ascii.h"
@@ -37,7 +39,7 @@ absl::Status WriteTextFile(const std::string& path, absl::string_view text) {
   file << text;
   file.close();
   if (file) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(path, ": cannot be written"));
+  return absl::UnavailableError(absl::StrCat(path, ": cannot be written: ", std::strerror(errno)));
 }
 
 }  // namespace tern

@@ -17,7 +17,8 @@ std::string ReadFirstLine(const std::string& path);
 // "" if there is none.
 std::string ReadField(const std::string& path, absl::string_view key);
 
-// Makes `text` what `path` holds. UNAVAILABLE, naming it, if it cannot be written.
+// Makes `text` what `path` holds. UNAVAILABLE, naming it, with the system's
+// reason, if it cannot be written.
 absl::Status WriteTextFile(const std::string& path, absl::string_view text);
 
 }  // namespace tern

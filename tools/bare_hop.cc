@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tools/bare_hop.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -14,6 +11,7 @@
 #include <utility>
 
 #include "base/descriptor.h"
+#include "base/loopback.h"
 #include "base/status_macros.h"
 #include "base/thread_pool.h"
 #include "bench/statistics.h"
@@ -33,25 +31,12 @@ absl::StatusOr<SocketPair> UnixPair() {
 }
 
 absl::StatusOr<SocketPair> TcpPair() {
-  const Descriptor listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  Descriptor client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  socklen_t length = sizeof(address);
-  if (bind(listener.get(), generic, length) != 0 || listen(listener.get(), 1) != 0 ||
-      getsockname(listener.get(), generic, &length) != 0 ||
-      connect(client.get(), generic, length) != 0) {
-    return Failed("a connection over loopback");
-  }
+  TERN_ASSIGN_OR_RETURN(const Descriptor listener, NewTcpSocket());
+  TERN_ASSIGN_OR_RETURN(const uint16_t port, ListenOnLoopback(listener));
+  TERN_ASSIGN_OR_RETURN(Descriptor client, NewTcpSocket());
+  if (ConnectToLoopback(client, port) != 0) return Failed("a connection over loopback");
   Descriptor server(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  const int on = 1;
-  for (const Descriptor* end : {&client, &server}) {
-    if (setsockopt(end->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) {
-      return Failed("TCP_NODELAY");
-    }
-  }
+  if (!server.is_open()) return Failed("a connection over loopback");
   return SocketPair{std::move(client), std::move(server)};
 }
 

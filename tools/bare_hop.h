@@ -22,7 +22,8 @@ struct BareHopOptions {
 
 // Seconds from before a thread writes until another, which waited in recv(2) for as long as the
 // first computed, has it all: the median. As between stages of a token that is alone, but with
-// nothing beside the sockets. INTERNAL for what the system refuses; errors of ThreadPool::Create.
+// nothing beside the sockets. The system's error for what it refuses; errors of
+// ThreadPool::Create.
 absl::StatusOr<double> BareHopSeconds(const BareHopOptions& options);
 
 }  // namespace tern

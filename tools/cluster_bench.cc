@@ -2,11 +2,8 @@
 #include "tools/cluster_bench.h"
 
 #include <algorithm>
-#include <atomic>
 #include <numeric>
 #include <random>
-#include <thread>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -15,21 +12,18 @@
 #include "base/status_macros.h"
 #include "bench/stopwatch.h"
 #include "tools/bare_hop.h"
+#include "tools/disturbance.h"
 #include "tools/measure_together.h"
 #include "tools/streams.h"
 
 namespace tern {
 namespace {
 
-constexpr uint32_t kShortPrompt = 16;
 // Of sequences that are to generate together. While some generate, a step may carry no more than
 // one row of the prompts of others: it still begins a stream then.
 constexpr uint32_t kStreamPrompt = 1;
 // That a stream may generate while the requests of others are on their way.
 constexpr uint32_t kAheadTokens = 192;
-// Of requests beside a long prompt: so many that what else the machine does shows while they are
-// alone, too.
-constexpr uint32_t kShortTokens = 192;
 
 // One deployment's numbers of one round.
 struct Round {
@@ -41,12 +35,6 @@ struct Round {
   // What the planner expected; zeros if nobody planned.
   double expected_decode = 0, expected_prefill = 0;
   uint32_t step_rows = 0;
-};
-
-// A long prompt beside short requests.
-struct Disturbance {
-  double quiet = 0, disturbed = 0;  // seconds between tokens, 99th percentile
-  double prompt = 0;                // seconds
 };
 
 // What was measured of a deployment.
@@ -64,10 +52,6 @@ template <typename T>
 absl::StatusOr<T> Of(const std::string& part, absl::StatusOr<T> result) {
   if (result.ok()) return result;
   return Of(part, result.status());
-}
-
-void AppendGaps(const std::vector<double>& times, std::vector<double>& gaps) {
-  for (size_t i = 1; i < times.size(); ++i) gaps.push_back(times[i] - times[i - 1]);
 }
 
 // Counts the tokens of several streams from when all of them generate until each has had its part.
@@ -147,7 +131,6 @@ class ClusterBench {
   absl::StatusOr<Round> RunRound(const NamedDeployment& named);
   // Tokens a second of many streams.
   absl::StatusOr<double> DecodeRate(Deployment& deployment, uint32_t streams);
-  absl::StatusOr<Disturbance> Disturb(Deployment& deployment);
   std::vector<TokenId> RandomPrompt(uint32_t tokens);
   std::vector<std::vector<TokenId>> RandomPrompts(uint32_t streams, uint32_t tokens);
   absl::StatusOr<double> Prefill(Deployment& deployment, uint32_t prompt);
@@ -208,70 +191,6 @@ absl::Status ClusterBench::RunAlone(Deployment& deployment, Round& round) {
   return absl::OkStatus();
 }
 
-// The gaps of short requests, before a long prompt comes and while it is computed.
-absl::StatusOr<Disturbance> ClusterBench::Disturb(Deployment& deployment) {
-  constexpr uint32_t kShort = 2;
-  constexpr double kPause = -1;  // stands between the times of two requests
-  TERN_ASSIGN_OR_RETURN(const Arrivals quiet,
-                        TimeStreams(deployment, RandomPrompts(kShort, kShortPrompt), kShortTokens));
-  // Short requests, one after the other, until the prompt that comes beside them is done.
-  const Stopwatch clock;
-  Mutex mu;
-  CondVar changed;
-  uint32_t running = 0;
-  std::vector<std::vector<double>> times(kShort);
-  std::vector<absl::Status> ends(kShort);
-  std::atomic<bool> done{false};
-  std::vector<std::thread> threads;
-  for (uint32_t i = 0; i < kShort; ++i) {
-    threads.emplace_back([&, i] {
-      while (ends[i].ok() && !done) {
-        bool has_begun = false;
-        times[i].push_back(kPause);
-        ends[i] = deployment.Generate(RandomPrompt(kShortPrompt), kShortTokens, [&] {
-          times[i].push_back(clock.Seconds());
-          if (!std::exchange(has_begun, true)) {
-            MutexLock lock(mu);
-            ++running;
-            changed.NotifyAll();
-          }
-          return !done;
-        });
-      }
-      MutexLock lock(mu);
-      running += kShort;  // lest anybody wait for one that failed
-      changed.NotifyAll();
-    });
-  }
-  {
-    MutexLock lock(mu);
-    while (running < kShort) changed.Wait(mu);
-  }
-  Disturbance disturbance;
-  const double begin = clock.Seconds();
-  const absl::Status status = deployment.Generate(RandomPrompt(options_.long_prompt), 1, [&] {
-    disturbance.prompt = clock.Seconds() - begin;
-    return true;
-  });
-  done = true;
-  for (std::thread& thread : threads) thread.join();
-  TERN_RETURN_IF_ERROR(status);
-  for (const absl::Status& stream : ends) TERN_RETURN_IF_ERROR(stream);
-  std::vector<double> gaps;
-  for (const std::vector<double>& stream : times) {
-    for (size_t token = 1; token < stream.size(); ++token) {
-      const double before = stream[token - 1];
-      if (before >= 0 && stream[token] > begin) gaps.push_back(stream[token] - before);
-    }
-  }
-  std::vector<double> quiet_gaps;
-  for (const std::vector<double>& stream : quiet) AppendGaps(stream, quiet_gaps);
-  if (gaps.empty()) return absl::InternalError("the long prompt was done before any token came");
-  disturbance.quiet = Percentile(quiet_gaps, 99);
-  disturbance.disturbed = Percentile(gaps, 99);
-  return disturbance;
-}
-
 // From how fast the processors are now: minutes ago a machine with neighbours was another.
 absl::StatusOr<std::optional<Prediction>> ClusterBench::PredictNow(
     const NamedDeployment& named) const {
@@ -310,6 +229,7 @@ absl::Status ClusterBench::RunRounds(const std::vector<NamedDeployment>& deploym
                                      const std::function<void(double)>& progress,
                                      std::vector<Measured>& measured) {
   const bool disturbs = options_.long_prompt > 0;
+  const PromptSource new_prompt = [this](uint32_t tokens) { return RandomPrompt(tokens); };
   const double turns = static_cast<double>((options_.repeat + disturbs) * deployments.size());
   double done = 0;
   for (uint32_t round = 0; round < options_.repeat; ++round) {
@@ -319,9 +239,10 @@ absl::Status ClusterBench::RunRounds(const std::vector<NamedDeployment>& deploym
       measured[i].rounds.push_back(numbers);
       progress(++done / turns);
       if (round > 0 || !disturbs) continue;
-      TERN_ASSIGN_OR_RETURN(measured[i].disturbance,
-                            Of(absl::StrCat(turn, ": short requests beside a long prompt"),
-                               Disturb(*deployments[i].deployment)));
+      TERN_ASSIGN_OR_RETURN(
+          measured[i].disturbance,
+          Of(absl::StrCat(turn, ": short requests beside a long prompt"),
+             MeasureDisturbance(*deployments[i].deployment, new_prompt, options_.long_prompt)));
       progress(++done / turns);
     }
   }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "tools/measure_together.h"
 
-#include <thread>
-
 #include "base/status_macros.h"
 #include "base/thread_pool.h"
 #include "base/topology.h"
 #include "kernels/registry.h"
+#include "tools/together.h"
 #include "worker/speed.h"
 
 namespace tern {
 namespace {
 
-absl::StatusOr<WorkerSpeed> MeasureOn(int cpu, const Kernels& kernels) {
+absl::Status MeasureOn(int cpu, const Kernels& kernels, WorkerSpeed& speed) {
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ThreadPool> pool,
                         ThreadPool::Create({.threads = 1, .cpus = {cpu}}));
-  return MeasureSpeed(kernels, *pool);
+  TERN_ASSIGN_OR_RETURN(speed, MeasureSpeed(kernels, *pool));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -25,17 +25,11 @@ absl::StatusOr<std::vector<WorkerSpeed>> MeasureTogether(const std::vector<int>&
   TERN_ASSIGN_OR_RETURN(Kernels kernels, ChooseKernels());
   kernels.may_cache = true;
   kernels.l2_bytes = topology.l2_bytes;
-  std::vector<absl::StatusOr<WorkerSpeed>> measured(cpus.size());
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < cpus.size(); ++i) {
-    threads.emplace_back([&, i] { measured[i] = MeasureOn(cpus[i], kernels); });
-  }
-  for (std::thread& thread : threads) thread.join();
-  std::vector<WorkerSpeed> speeds;
-  for (const absl::StatusOr<WorkerSpeed>& speed : measured) {
-    TERN_RETURN_IF_ERROR(speed.status());
-    speeds.push_back(*speed);
-    for (size_t i = 0; i + 1 < speeds.size(); ++i) EvenOut(speeds[i], speeds.back());
+  std::vector<WorkerSpeed> speeds(cpus.size());
+  TERN_RETURN_IF_ERROR(
+      RunTogether(cpus.size(), [&](size_t i) { return MeasureOn(cpus[i], kernels, speeds[i]); }));
+  for (size_t i = 0; i < speeds.size(); ++i) {
+    for (size_t earlier = 0; earlier < i; ++earlier) EvenOut(speeds[earlier], speeds[i]);
   }
   return speeds;
 }

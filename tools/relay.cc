@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tools/relay.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -20,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "base/loopback.h"
 #include "base/status_macros.h"
 #include "cluster/clock.h"
 
@@ -31,20 +29,10 @@ constexpr size_t kChunkBytes = 16 << 10;
 // That a socket takes before anybody has read them.
 constexpr int kQueueBytes = 64 << 10;
 
-sockaddr_in Loopback(uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
-
-// What all of the relay's sockets are like; those that a listener accepts are as it is.
+// What all of the relay's sockets are like.
 absl::StatusOr<Descriptor> NewSocket() {
-  Descriptor made(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  if (!made.is_open() || setsockopt(made.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
-      setsockopt(made.get(), SOL_SOCKET, SO_RCVBUF, &kQueueBytes, sizeof(kQueueBytes)) != 0) {
+  TERN_ASSIGN_OR_RETURN(Descriptor made, NewTcpSocket(SOCK_NONBLOCK));
+  if (setsockopt(made.get(), SOL_SOCKET, SO_RCVBUF, &kQueueBytes, sizeof(kQueueBytes)) != 0) {
     return absl::ErrnoToStatus(errno, "relay: socket");
   }
   return made;
@@ -120,14 +108,7 @@ absl::Status Relay::Impl::Listen() {
   end_ = Descriptor(eventfd(0, EFD_CLOEXEC));
   if (!end_.is_open()) return absl::ErrnoToStatus(errno, "relay: eventfd");
   TERN_ASSIGN_OR_RETURN(listener_, NewSocket());
-  sockaddr_in address = Loopback(0);
-  socklen_t size = sizeof(address);
-  if (bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      listen(listener_.get(), SOMAXCONN) != 0 ||
-      getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    return absl::ErrnoToStatus(errno, "relay: cannot listen on 127.0.0.1");
-  }
-  port_ = ntohs(address.sin_port);
+  TERN_ASSIGN_OR_RETURN(port_, ListenOnLoopback(listener_));
   return absl::OkStatus();
 }
 
@@ -163,11 +144,7 @@ void Relay::Impl::AcceptAll(uint16_t port) {
 
 absl::StatusOr<Descriptor> Relay::Impl::Connect(uint16_t port) const {
   TERN_ASSIGN_OR_RETURN(Descriptor target, NewSocket());
-  const sockaddr_in address = Loopback(port);
-  int error = 0;
-  if (connect(target.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    error = errno;
-  }
+  int error = ConnectToLoopback(target, port) == 0 ? 0 : errno;
   if (error == EINPROGRESS) {
     if (!Await(target.get(), POLLOUT)) return absl::CancelledError("relay: ended");
     socklen_t size = sizeof(error);

@@ -1,27 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "tools/streams.h"
 
-#include <thread>
-
 #include "base/status_macros.h"
 #include "bench/stopwatch.h"
+#include "tools/together.h"
 
 namespace tern {
 
 absl::Status RunStreams(Deployment& deployment, const std::vector<std::vector<TokenId>>& prompts,
                         uint32_t tokens, const std::function<bool(size_t stream)>& on_token,
                         const std::function<void()>& on_end) {
-  std::vector<absl::Status> ends(prompts.size());
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    threads.emplace_back([&, i] {
-      ends[i] = deployment.Generate(prompts[i], tokens, [&] { return on_token(i); });
-      on_end();
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  for (const absl::Status& end : ends) TERN_RETURN_IF_ERROR(end);
-  return absl::OkStatus();
+  return RunTogether(prompts.size(), [&](size_t stream) {
+    const absl::Status status =
+        deployment.Generate(prompts[stream], tokens, [&] { return on_token(stream); });
+    on_end();
+    return status;
+  });
 }
 
 absl::StatusOr<Arrivals> TimeStreams(Deployment& deployment,

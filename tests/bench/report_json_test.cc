@@ -33,7 +33,10 @@ TEST(ReportJsonTest, RoundTripThroughAFile) {
   EXPECT_EQ(ReadReport(path).value(), SampleReport());
   unlink(path.c_str());
   EXPECT_TRUE(absl::IsNotFound(ReadReport(path).status()));
-  EXPECT_FALSE(WriteReport(SampleReport(), path + "/no/such/folder").ok());
+  const absl::Status unwritten = WriteReport(SampleReport(), path + "/no/such/folder");
+  EXPECT_EQ(unwritten.ToString(), absl::StrCat("UNAVAILABLE: ", path,
+                                               "/no/such/folder: cannot be written: "
+                                               "No such file or directory"));
 }
 
 // Scripts read these: whoever changes one breaks them.

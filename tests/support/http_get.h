@@ -15,7 +15,7 @@ namespace tern {
 
 // The body of http://127.0.0.1:PORT PATH; empty, with a failure, unless the answer is 200.
 inline std::string HttpGet(uint16_t port, const std::string& path) {
-  const Descriptor server = ConnectToLoopback(port);
+  const Descriptor server = OpenConnection(port);
   const std::string request =
       absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   WriteAll(server, request);

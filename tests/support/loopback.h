@@ -3,44 +3,37 @@
 #ifndef TERN_TESTS_SUPPORT_LOOPBACK_H_
 #define TERN_TESTS_SUPPORT_LOOPBACK_H_
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "base/descriptor.h"
+#include "base/loopback.h"
 #include "gtest/gtest.h"
 
 namespace tern {
 
-// At 127.0.0.1:PORT; 0: any.
-inline sockaddr_in LoopbackAddress(uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
+inline Descriptor NewSocket() {
+  absl::StatusOr<Descriptor> made = NewTcpSocket();
+  EXPECT_TRUE(made.ok()) << made.status();
+  return made.ok() ? *std::move(made) : Descriptor();
 }
 
-inline Descriptor ConnectToLoopback(uint16_t port) {
-  Descriptor connection(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_in address = LoopbackAddress(port);
-  EXPECT_EQ(connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)),
-            0);
+// A connection to 127.0.0.1:PORT.
+inline Descriptor OpenConnection(uint16_t port) {
+  Descriptor connection = NewSocket();
+  EXPECT_EQ(ConnectToLoopback(connection, port), 0);
   return connection;
 }
 
 // Listens at a port that the system chooses.
-inline Descriptor ListenOnLoopback(uint16_t* port) {
-  Descriptor listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = LoopbackAddress(0);
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(listen(listener.get(), SOMAXCONN), 0);
-  EXPECT_EQ(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  *port = ntohs(address.sin_port);
+inline Descriptor OpenListener(uint16_t* port) {
+  Descriptor listener = NewSocket();
+  const absl::StatusOr<uint16_t> chosen = ListenOnLoopback(listener);
+  EXPECT_TRUE(chosen.ok()) << chosen.status();
+  *port = chosen.value_or(0);
   return listener;
 }
 

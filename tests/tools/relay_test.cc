@@ -65,7 +65,7 @@ class RelayTest : public testing::Test {
     absl::StatusOr<std::unique_ptr<Relay>> listening = Relay::Listen(bytes_per_second);
     ASSERT_TRUE(listening.ok()) << listening.status();
     relay_ = *std::move(listening);
-    listener_ = ListenOnLoopback(&port_);
+    listener_ = OpenListener(&port_);
   }
   void OpenAndConnect(double bytes_per_second) {
     Open(bytes_per_second);
@@ -73,7 +73,7 @@ class RelayTest : public testing::Test {
     client_ = Connect();
     server_ = AcceptFrom(listener_);
   }
-  Descriptor Connect() const { return ConnectToLoopback(relay_->port()); }
+  Descriptor Connect() const { return OpenConnection(relay_->port()); }
 
   std::unique_ptr<Relay> relay_;
   uint16_t port_ = 0;  // of the target
