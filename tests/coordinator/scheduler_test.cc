@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The scheduler's behaviour case by case is in testdata/*.txt; here is what reads those, a random
-// test against a pipeline that checks what it is sent, and the page pool by itself.
+// The scheduler's behaviour case by case is in testdata/*.txt; here is what reads those, and a
+// random test against a pipeline that checks what it is sent.
 #include "coordinator/scheduler.h"
 
 #include <algorithm>
@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <random>
 #include <set>
@@ -608,50 +607,6 @@ TEST(SchedulerTest, AFullQueueSaysWhenToTryAgain) {
   }
   EXPECT_EQ(scheduler.Submit(5, request, start + absl::Seconds(4)).GetPayload(kRetryAfterPayload),
             "3000");
-}
-
-std::vector<TokenId> Tokens(size_t count, TokenId first = 0) {
-  std::vector<TokenId> tokens(count);
-  std::iota(tokens.begin(), tokens.end(), first);
-  return tokens;
-}
-
-TEST(PagePoolTest, SharesFullPagesAndGivesUpTheEndOfTheOldestChainFirst) {
-  PagePool pool(4);
-  const std::vector<TokenId> tokens = Tokens(96);
-  const std::span<const TokenId> all = tokens;
-  const std::vector<uint32_t> pages = {*pool.Take(), *pool.Take(), *pool.Take()};
-  PagePool::ChainId chain = PagePool::kNoChain;
-  for (size_t i = 0; i < 3; ++i) chain = pool.Index(pages[i], chain, all.subspan(32 * i, 32));
-  EXPECT_EQ(pool.available(), 1);
-  pool.Return(pages);
-  EXPECT_EQ(pool.available(), 4);
-  EXPECT_EQ(pool.cached(), 3);
-
-  const PagePool::Match two = pool.Acquire(all, 2);
-  EXPECT_EQ(two.pages, (std::vector<uint32_t>{pages[0], pages[1]}));
-  EXPECT_EQ(pool.Acquire(Tokens(96, 1), 3).pages.size(), 0) << "other tokens";
-  EXPECT_EQ(pool.Acquire(all.subspan(32), 3).pages.size(), 0) << "the same, but not at the start";
-  EXPECT_EQ(pool.available(), 2);
-  pool.Return(two.pages);
-
-  EXPECT_EQ(pool.Take(), std::optional<uint32_t>(3)) << "the free one";
-  EXPECT_EQ(pool.Take(), std::optional<uint32_t>(pages[2])) << "the end of the chain";
-  EXPECT_EQ(pool.Take(), std::optional<uint32_t>(pages[1]));
-  const PagePool::Match one = pool.Acquire(all, 3);
-  EXPECT_EQ(one.pages, (std::vector<uint32_t>{pages[0]}));
-  EXPECT_EQ(pool.Take(), std::nullopt) << "all are held";
-}
-
-TEST(PagePoolTest, TheFirstOfEqualPagesIsTheOneThatIsFound) {
-  PagePool pool(4);
-  const std::vector<TokenId> tokens = Tokens(32);
-  const uint32_t first = *pool.Take(), second = *pool.Take();
-  const PagePool::ChainId chain = pool.Index(first, PagePool::kNoChain, tokens);
-  EXPECT_EQ(pool.Index(second, PagePool::kNoChain, tokens), chain);
-  pool.Return(std::vector<uint32_t>{second});
-  EXPECT_EQ(pool.cached(), 0) << "the second cannot be found, so it is free";
-  EXPECT_EQ(pool.Acquire(tokens, 1).pages, (std::vector<uint32_t>{first}));
 }
 
 }  // namespace
