@@ -267,11 +267,18 @@ ClusterView Membership::View() const {
                             .host = member.hello.host,
                             .hostname = member.hello.hostname,
                             .layers = {},
+                            .fetching = false,
                             .draining = member.draining});
   }
   for (const PipelineStage& stage : pipeline_.stages) {
     const auto place = places.find(stage.worker);
     if (place != places.end()) view.workers[place->second].layers = stage.layers;
+  }
+  if (move_.has_value()) {
+    for (const PipelineStage& stage : move_->next.stages) {
+      WorkerView& worker = view.workers[places.at(stage.worker)];
+      worker.fetching = worker.layers.begin == worker.layers.end;
+    }
   }
   for (const auto& [from, from_place] : places) {
     for (const auto& [to, to_place] : places) {

@@ -160,7 +160,8 @@ struct WorkerView {
   RegisterWorker info;
   std::string host;  // as hostname: see Hello
   std::string hostname;
-  LayerRange layers;  // of its stage; none: a spare
+  LayerRange layers;      // of its stage; none: a spare
+  bool fetching = false;  // has none yet, but has one in the plan that will follow the present one
   bool draining = false;
 };
 struct ClusterView {

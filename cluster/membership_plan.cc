@@ -303,6 +303,7 @@ void Membership::BeginMove(const Choice& choice) {
     Send(stage.worker, PrefetchStage{std::move(orders[i])});
   }
   if (move_->fetching.empty()) return FinishMove();
+  ++changes_;
   Say("getting ready for ", move_->next.stages.size(), " stage",
       move_->next.stages.size() == 1 ? "" : "s", "; weights are to be fetched by ",
       absl::StrJoin(move_->fetching, ", ", [this](std::string* text, WorkerId id) {
@@ -319,6 +320,7 @@ void Membership::FinishMove() {
 void Membership::GiveUpMove(const std::string& reason) {
   Say("the plan stays for now: ", reason);
   move_.reset();
+  ++changes_;
   reconsider_ = true;
   move_at_ = now_ + kFirstRetry;
 }

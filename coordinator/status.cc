@@ -6,6 +6,7 @@ namespace {
 
 WorkerState StateOf(const WorkerView& worker, bool is_up) {
   if (worker.draining) return WorkerState::kDraining;
+  if (worker.fetching) return WorkerState::kFetching;
   if (worker.layers.begin == worker.layers.end) return WorkerState::kSpare;
   return is_up ? WorkerState::kServing : WorkerState::kLoading;
 }
@@ -16,6 +17,8 @@ const char* WorkerStateName(WorkerState state) {
   switch (state) {
     case WorkerState::kSpare:
       return "spare";
+    case WorkerState::kFetching:
+      return "fetching";
     case WorkerState::kLoading:
       return "loading";
     case WorkerState::kServing:

@@ -15,12 +15,13 @@
 
 namespace tern {
 
-enum class WorkerState { kSpare, kLoading, kServing, kDraining };
+enum class WorkerState { kSpare, kFetching, kLoading, kServing, kDraining };
 
-// "spare", "loading", "serving" or "draining".
+// "spare", "fetching", "loading", "serving" or "draining".
 const char* WorkerStateName(WorkerState state);
-inline constexpr WorkerState kWorkerStates[] = {WorkerState::kSpare, WorkerState::kLoading,
-                                                WorkerState::kServing, WorkerState::kDraining};
+inline constexpr WorkerState kWorkerStates[] = {WorkerState::kSpare, WorkerState::kFetching,
+                                                WorkerState::kLoading, WorkerState::kServing,
+                                                WorkerState::kDraining};
 
 struct WorkerStatus {
   WorkerView view;

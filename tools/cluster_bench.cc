@@ -323,8 +323,7 @@ absl::StatusOr<SlowLinkResult> SummarizeLimit(const NamedDeployment& named,
 }  // namespace
 
 uint32_t MostStreamTokens(uint32_t streams, uint32_t tokens) {
-  // Now and then a step carries no prompts at all (coordinator/prompt_budget.h), far less often
-  // than each eighth.
+  // One step in 16 at most carries no prompts at all (coordinator/prompt_budget.cc).
   const uint32_t until_all_run = streams + streams / 8 + kAheadTokens;
   return std::max(kStreamPrompt + until_all_run + tokens, kShortPrompt + kShortTokens);
 }

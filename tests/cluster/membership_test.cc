@@ -88,6 +88,7 @@ class Interpreter {
   std::string Run(const DataCommand& command) {
     if (command.name == "config") return Config(command);
     if (command.name == "links") return Links();
+    if (command.name == "workers") return Workers();
     std::string actions;
     if (command.name == "wait") {
       actions = Wait(command);
@@ -210,6 +211,17 @@ class Interpreter {
     return hello;
   }
 
+  // What each worker does.
+  std::string Workers() const {
+    std::string text;
+    for (const WorkerView& worker : membership_->View().workers) {
+      absl::StrAppend(&text, worker.info.name, ": layers [", worker.layers.begin, ", ",
+                      worker.layers.end, ")", worker.fetching ? ", fetching" : "",
+                      worker.draining ? ", draining" : "", "\n");
+    }
+    return text;
+  }
+
   // The links between workers that are known.
   std::string Links() const {
     const ClusterView view = membership_->View();
@@ -261,7 +273,14 @@ class Interpreter {
   }
 
   std::vector<MembershipAction> Step(const MembershipEvent& event) {
-    return membership_->Step(now_, event);
+    const std::string before = Workers() + Links();
+    const uint64_t changes = membership_->changes();
+    const std::vector<MembershipAction> actions = membership_->Step(now_, event);
+    const std::string after = Workers() + Links();
+    if (after != before) {
+      EXPECT_GT(membership_->changes(), changes) << before << "->\n" << after;
+    }
+    return actions;
   }
 
   const RandomModel model_;

@@ -81,20 +81,23 @@ WorkerView Worker(WorkerId id, LayerRange layers, bool draining = false) {
 TEST(StatusTest, SaysWhatEachWorkerDoes) {
   ClusterView view;
   view.workers = {Worker(kFirst, {0, 3}), Worker(kSecond, {3, 5}, /*draining=*/true),
-                  Worker(11, {})};
+                  Worker(11, {}), Worker(12, {})};
+  view.workers[3].fetching = true;
   ClusterLoad load;
   load.heartbeats[kFirst] = Busy(3, 1);
   load.busy[kFirst] = 0.75;
   load.bubble = 0.25;
   ClusterStatus up;
   FillCluster(TwoStages(3), view, load, up);
-  ASSERT_EQ(up.workers.size(), 3);
+  ASSERT_EQ(up.workers.size(), 4);
   EXPECT_EQ(up.workers[0].state, WorkerState::kServing);
   EXPECT_EQ(up.workers[0].heartbeat.steps_done, 1);
   EXPECT_EQ(up.workers[0].busy, 0.75);
   EXPECT_EQ(up.workers[1].state, WorkerState::kDraining);
   EXPECT_EQ(up.workers[1].busy, std::nullopt);
   EXPECT_EQ(up.workers[2].state, WorkerState::kSpare);
+  EXPECT_EQ(up.workers[3].state, WorkerState::kFetching);
+  EXPECT_STREQ(WorkerStateName(up.workers[3].state), "fetching");
   EXPECT_EQ(up.bubble, 0.25);
 
   ClusterStatus down;
