@@ -1,14 +1,27 @@
 // SPDX-License-Identifier: MIT
 #include "batch/ordered_output.h"
 
+#include <poll.h>
+
 #include <cerrno>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace tern {
+namespace {
+
+// Of a pipe or a socket; of anything else nobody can be.
+bool IsReaderGone(int writing_end) {
+  pollfd end = {writing_end, 0, 0};
+  return poll(&end, 1, /*timeout=*/0) == 1 && (end.revents & POLLERR) != 0;
+}
+
+}  // namespace
 
 absl::Status OrderedOutput::Put(uint64_t line, const std::string&, const std::string& answer) {
+  TERN_RETURN_IF_ERROR(CheckReader());
   waiting_[line] = answer;
   while (!waiting_.empty() && waiting_.begin()->first == next_) {
     const std::string& text = waiting_.begin()->second;
@@ -20,8 +33,18 @@ absl::Status OrderedOutput::Put(uint64_t line, const std::string&, const std::st
 }
 
 absl::Status OrderedOutput::Sync() {
-  if (std::fflush(file_) == 0 && std::ferror(file_) == 0) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("output: ", std::strerror(errno)));
+  TERN_RETURN_IF_ERROR(CheckReader());
+  if (std::fflush(file_) != 0 || std::ferror(file_) != 0) {
+    return absl::UnavailableError(absl::StrCat("output: ", std::strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OrderedOutput::CheckReader() const {
+  if (IsReaderGone(fileno(file_)) || IsReaderGone(onward_.get())) {
+    return absl::UnavailableError("output: nobody reads it any more");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace tern

@@ -42,14 +42,31 @@ absl::StatusOr<Descriptor> OpenInput(const std::string& path) {
   return absl::NotFoundError(absl::StrCat(path, ": cannot be opened: ", std::strerror(errno)));
 }
 
-// mpirun passes on what its ranks say; whether people see it is for mpirun's own stderr to tell.
+// mpirun passes on what its ranks say: its own stdout or stderr, if it is there.
+std::string FileOfLauncher(int standard_file) {
+  if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr) return "";
+  return absl::StrCat("/proc/", getppid(), "/fd/", standard_file);
+}
+
+// What a file of /proc/PID/fd stands for; "" if that cannot be told.
+std::string TargetOf(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::read_symlink(path, error).string();
+}
+
 bool IsShownOnTerminal() {
   if (isatty(STDERR_FILENO) != 0) return true;
-  if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr) return false;
-  std::error_code error;
-  const std::string target =
-      std::filesystem::read_symlink(absl::StrCat("/proc/", getppid(), "/fd/2"), error).string();
+  const std::string target = TargetOf(FileOfLauncher(STDERR_FILENO));
   return absl::StartsWith(target, "/dev/pts/") || absl::StartsWith(target, "/dev/tty");
+}
+
+// Where mpirun passes answers on to, if that is a pipe. mpirun does not take it well when nobody
+// reads there any more: that of Open MPI 4.1.4 aborts in the middle of whatever it does, and
+// crashes or hangs.
+Descriptor OpenPipeOfLauncher() {
+  const std::string path = FileOfLauncher(STDOUT_FILENO);
+  if (!absl::StartsWith(TargetOf(path), "pipe:")) return Descriptor();
+  return Descriptor(open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
 }
 
 // An output that is the input would be lost with --overwrite.
@@ -97,7 +114,7 @@ absl::StatusOr<std::unique_ptr<BatchFiles>> BatchFiles::Open(const MpiFlags& fla
   files->input_ = LineReader(std::move(input));
   files->lines_ = CountLines(flags.input);
   if (flags.output == "-") {
-    files->sink_ = std::make_unique<OrderedOutput>(stdout);
+    files->sink_ = std::make_unique<OrderedOutput>(stdout, OpenPipeOfLauncher());
     return files;
   }
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<Journal> journal, OpenJournal(flags, settings));

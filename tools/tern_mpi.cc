@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -388,4 +389,8 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace tern
 
-int main(int argc, char** argv) { return tern::Main(argc, argv); }
+int main(int argc, char** argv) {
+  // Whoever does not read on is an error like others: it ends all ranks, and with a word.
+  std::signal(SIGPIPE, SIG_IGN);
+  return tern::Main(argc, argv);
+}

@@ -267,14 +267,36 @@ TEST(OrderedOutputTest, LinesGoOutInTheirOrder) {
   std::fclose(file);
 }
 
-// --- Lines ---
-
 // A pipe: its ends to read and to write.
 std::pair<Descriptor, Descriptor> MakePipe() {
   int ends[2] = {-1, -1};
   EXPECT_EQ(pipe(ends), 0);
   return {Descriptor(ends[0]), Descriptor(ends[1])};
 }
+
+TEST(OrderedOutputTest, TellsThatNobodyReadsBeforeThereIsAnythingToWrite) {
+  auto [reader, writer] = MakePipe();
+  std::FILE* file = fdopen(dup(writer.get()), "w");
+  OrderedOutput output(file);
+  EXPECT_TRUE(output.Sync().ok());
+  reader.Close();
+  EXPECT_EQ(output.Sync(), absl::UnavailableError("output: nobody reads it any more"));
+  std::fclose(file);
+}
+
+TEST(OrderedOutputTest, TellsThatNobodyReadsWhereItIsPassedOn) {
+  auto [reader, writer] = MakePipe();
+  std::FILE* file = std::tmpfile();
+  OrderedOutput output(file, std::move(writer));
+  ASSERT_TRUE(output.Put(1, "", "one").ok());
+  EXPECT_TRUE(output.Sync().ok());
+  reader.Close();
+  EXPECT_FALSE(output.Sync().ok());
+  EXPECT_EQ(Contents(file), "one\n");
+  std::fclose(file);
+}
+
+// --- Lines ---
 
 void WriteTo(const Descriptor& file, const std::string& text) {
   EXPECT_EQ(write(file.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));

@@ -99,6 +99,17 @@ grep -q '"error":{"code":"INVALID_ARGUMENT".*"line":8' "$scratch/out1" || fail "
 mpi 2 --seed 100 <"$scratch/in" 2>/dev/null >"$scratch/piped" || fail "pipes"
 same "$scratch/out1" "$scratch/piped" "pipes give other answers"
 
+# Who reads the answers stops early, while more of the input may come for ever. Nothing is on its way to
+# mpirun then, which does not take that well.
+mkfifo "$scratch/endless"
+exec 4<>"$scratch/endless" # does not wait for who reads it
+head -n 1 "$scratch/in" >&4
+mpi 2 --input "$scratch/endless" --output - 2>"$scratch/log" | head -n 1 >"$scratch/first"
+[ "${PIPESTATUS[0]}" = 0 ] && fail "answers that nobody reads"
+says "output: nobody reads it any more" "no word of the reader"
+[ -s "$scratch/first" ] || fail "no answer before the reader stopped"
+exec 4>&-
+
 # --- What does not fit together ---
 
 odd() { # MODEL OPTION...: that of a third rank, options of all.
