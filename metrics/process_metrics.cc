@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "metrics/process_metrics.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,6 +10,7 @@
 
 #include "absl/time/clock.h"
 #include "base/open_files.h"
+#include "base/processor_time.h"
 
 namespace tern {
 namespace {
@@ -20,13 +20,6 @@ double ResidentBytes() {
   double resident = 0;
   std::ifstream("/proc/self/statm") >> pages >> resident;
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
-
-double ProcessorSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return absl::ToDoubleSeconds(absl::DurationFromTimeval(usage.ru_utime) +
-                               absl::DurationFromTimeval(usage.ru_stime));
 }
 
 // Field 22 of the process's stat, in clock ticks since the machine began; the second field, its

@@ -165,6 +165,11 @@ void AddBenchCluster(CLI::App& bench, absl::Status& status) {
   command->add_option("--many-streams", options.many_streams, "To weigh the scheduler by")
       ->check(CLI::Range(1u, 1024u))
       ->capture_default_str();
+  command
+      ->add_option("--idle-streams", options.idle_streams,
+                   "Clients of a coordinator that ask for nothing, to see what they cost; 0: none")
+      ->check(CLI::Range(0u, 100000u))
+      ->capture_default_str();
   command->add_option("--json", flags->json, "Write the results to this file, too");
   command->callback([flags, &status] { status = Bench(*flags); });
 }

@@ -6,9 +6,11 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/processor_time.h"
 #include "base/status_macros.h"
 #include "bench/stopwatch.h"
 #include "tools/bare_hop.h"
@@ -24,6 +26,9 @@ namespace {
 constexpr uint32_t kStreamPrompt = 1;
 // That a stream may generate while the requests of others are on their way.
 constexpr uint32_t kAheadTokens = 192;
+
+// How long clients that ask for nothing are looked at: each pings once in that time.
+constexpr absl::Duration kIdleTime = absl::Seconds(10);
 
 // One deployment's numbers of one round.
 struct Round {
@@ -261,6 +266,23 @@ absl::StatusOr<ManyStreams> ClusterBench::RunManyStreams(Deployment& deployment)
   return many;
 }
 
+// Of one processor, while this process idles.
+double IdleShare() {
+  const double before = ProcessorSeconds();
+  const Stopwatch clock;
+  absl::SleepFor(kIdleTime);
+  return (ProcessorSeconds() - before) / clock.Seconds();
+}
+
+absl::StatusOr<IdleStreamsResult> MeasureIdleStreams(const NamedDeployment& named,
+                                                     uint32_t streams) {
+  IdleStreamsResult result{.deployment = named.name, .share_without = IdleShare()};
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<HeldStreams> held,
+                        named.deployment->HoldIdleStreams(streams));
+  result.share = IdleShare();
+  return result;
+}
+
 ClusterResult Summarize(const NamedDeployment& named, const Measured& measured,
                         const std::vector<Round>& first) {
   const std::vector<Round>& rounds = measured.rounds;
@@ -355,7 +377,15 @@ ClusterReport BenchCluster(const std::vector<NamedDeployment>& deployments,
       Of(absl::StrCat(options.many_streams, " streams on the first deployment"),
          bench.RunManyStreams(*deployments[0].deployment));
   report.end = many.status();
-  if (many.ok()) report.many = *many;
+  if (!many.ok()) return report;
+  report.many = *many;
+  const auto last = std::find_if(deployments.rbegin(), deployments.rend(),
+                                 [](const NamedDeployment& each) { return each.link_mbit == 0; });
+  if (options.idle_streams == 0 || last->links == 0) return report;
+  absl::StatusOr<IdleStreamsResult> idle = Of(absl::StrCat(options.idle_streams, " idle streams"),
+                                              MeasureIdleStreams(*last, options.idle_streams));
+  report.end = idle.status();
+  if (idle.ok()) report.idle = *std::move(idle);
   return report;
 }
 

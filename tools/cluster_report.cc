@@ -114,6 +114,13 @@ std::string FormatCluster(const ClusterReport& report, const ClusterBenchOptions
         &text, "\n%d streams, first deployment: %.1f tokens/s, engine %.2f %% of a step\n",
         options.many_streams, report.many->tokens_per_s, report.many->engine_share * 100);
   }
+  if (report.idle.has_value()) {
+    absl::StrAppendFormat(&text,
+                          "%d streams that ask for nothing, %s: this process, their clients in it, "
+                          "takes %s of a processor; without them %s\n",
+                          options.idle_streams, report.idle->deployment,
+                          Percent(report.idle->share), Percent(report.idle->share_without));
+  }
   if (!report.end.ok()) {
     absl::StrAppend(&text, "\nFAILED, and nothing after it was measured: ", report.end.ToString(),
                     "\n");
@@ -125,15 +132,24 @@ std::string ClusterJson(const Machine& machine, const ClusterReport& report,
                         const ClusterBenchOptions& options) {
   Json json;
   json["machine"] = MachineJson(machine);
-  json["options"] = {{"repeat", options.repeat},           {"streams", options.streams},
-                     {"tokens", options.tokens},           {"prompt", options.prompt},
-                     {"long_prompt", options.long_prompt}, {"many_streams", options.many_streams}};
+  json["options"] = {{"repeat", options.repeat},
+                     {"streams", options.streams},
+                     {"tokens", options.tokens},
+                     {"prompt", options.prompt},
+                     {"long_prompt", options.long_prompt},
+                     {"many_streams", options.many_streams},
+                     {"idle_streams", options.idle_streams}};
   json["results"] = Json::array();
   for (const ClusterResult& result : report.results) json["results"].push_back(ToJson(result));
   if (report.slow_link.has_value()) json["slow_link"] = ToJson(*report.slow_link);
   if (report.many.has_value()) {
     json["engine_share"] = report.many->engine_share;
     json["many_tokens_per_s"] = report.many->tokens_per_s;
+  }
+  if (report.idle.has_value()) {
+    json["idle"] = {{"deployment", report.idle->deployment},
+                    {"processor_share", report.idle->share},
+                    {"processor_share_without", report.idle->share_without}};
   }
   if (!report.end.ok()) json["failed"] = report.end.ToString();
   return json.dump(2) + "\n";

@@ -15,6 +15,7 @@
 #include "tools/client.h"
 #include "tools/cluster_profile.h"
 #include "tools/cluster_status.h"
+#include "tools/idle_streams.h"
 #include "tools/local_cluster.h"
 #include "tools/relay.h"
 #include "worker/daemon.h"
@@ -175,6 +176,10 @@ class WorkerDeployment final : public Deployment {
       slowest = pair.speed;
     }
     return slowest;
+  }
+
+  absl::StatusOr<std::unique_ptr<HeldStreams>> HoldIdleStreams(uint32_t streams) override {
+    return OpenIdleStreams(coordinator_->address(), streams);
   }
 
  private:

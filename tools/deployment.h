@@ -31,6 +31,12 @@ struct DeploymentOptions {
   uint32_t link_mbit = 0;  // Mbit/s in each direction of Links::kSlowTcp, which want some
 };
 
+// Of clients that ask for nothing; they end with it.
+class HeldStreams {
+ public:
+  virtual ~HeldStreams() = default;
+};
+
 // Thread-safe.
 class Deployment {
  public:
@@ -59,6 +65,12 @@ class Deployment {
   // The slowest of the links between its workers, as they probed them; nothing if there are none.
   // UNAVAILABLE if nothing answers.
   virtual absl::StatusOr<std::optional<LinkSpeed>> SlowestLink() const { return std::nullopt; }
+
+  // Opens so many streams at its coordinator, each on a connection of its own, and asks for nothing
+  // on them; null if it has no coordinator. Errors of OpenIdleStreams (tools/idle_streams.h).
+  virtual absl::StatusOr<std::unique_ptr<HeldStreams>> HoldIdleStreams(uint32_t /*streams*/) {
+    return nullptr;
+  }
 };
 
 // How workers find each other and the coordinator.

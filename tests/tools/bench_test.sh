@@ -49,23 +49,23 @@ expect "$scratch/f.txt" "tg4, 2 threads, batch 1, depth 40" "1.000"
 expect "$scratch/g.txt" "note: different models"
 
 "$tern" bench cluster "$model" --repeat 1 --streams 2 --tokens 4 --prompt 32 --long-prompt 64 \
-  --many-streams 4 --link-mbit 200 --json "$scratch/h.json" >"$scratch/h.txt" 2>"$scratch/h.log" || {
+  --many-streams 4 --idle-streams 20 --link-mbit 200 --json "$scratch/h.json" >"$scratch/h.txt" 2>"$scratch/h.log" || {
   cat "$scratch/h.log"
   exit 1
 }
 expect "$scratch/h.txt" "unix sockets" "TCP " "TCP at 200 Mbit/s" "Over links of 200 Mbit/s" \
-  "as the planner expects" "engine"
+  "as the planner expects" "engine" "20 streams that ask for nothing"
 expect "$scratch/h.json" '"decode_of_expected"' '"link_us"' '"bare_us"' '"long_prompt_seconds"' \
-  '"slow_link"' '"mbit": 200' '"link_share"'
+  '"slow_link"' '"mbit": 200' '"link_share"' '"processor_share_without"'
 
 "$tern" bench cluster "$model" --repeat 1 --streams 1 --tokens 4 --prompt 8 --long-prompt 0 \
-  --many-streams 1 --link-mbit 0 --json "$scratch/i.json" >"$scratch/i.txt" 2>"$scratch/i.log" || {
+  --many-streams 1 --idle-streams 0 --link-mbit 0 --json "$scratch/i.json" >"$scratch/i.txt" 2>"$scratch/i.log" || {
   cat "$scratch/i.log"
   exit 1
 }
 expect "$scratch/i.txt" "TCP "
-grep -q "Mbit\|slow_link" "$scratch/i.txt" "$scratch/i.json" && {
-  echo "FAIL: --link-mbit 0 has slow links"
+grep -q "Mbit\|slow_link\|ask for nothing" "$scratch/i.txt" "$scratch/i.json" && {
+  echo "FAIL: --link-mbit 0 has slow links, or --idle-streams 0 idle ones"
   exit 1
 }
 
