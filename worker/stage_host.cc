@@ -132,22 +132,33 @@ absl::Status StageHost::Load(const PrepareStage& order) {
 }
 
 absl::StatusOr<FetchedBytes> StageHost::LoadStage(const PrepareStage& order) {
-  const StageSpec spec{.epoch = order.epoch,
-                       .config = order.config,
-                       .layers = order.layers,
-                       .kv_type = order.kv_type,
-                       .kv_pages = order.kv_pages};
+  TERN_ASSIGN_OR_RETURN(const FetchedBytes fetched,
+                        LoadWeights(order, [&] { return IsAbandoned(order.epoch); }));
+  TERN_ASSIGN_OR_RETURN(stage_, Stage::Create({.epoch = order.epoch,
+                                               .config = order.config,
+                                               .layers = order.layers,
+                                               .kv_type = order.kv_type,
+                                               .kv_pages = order.kv_pages},
+                                              std::move(kept_), options_.pool));
+  return fetched;
+}
+
+absl::StatusOr<FetchedBytes> StageHost::LoadWeights(const PrepareStage& order,
+                                                    const std::function<bool()>& cancelled) {
   if (kept_ != nullptr && kept_layers_ == order.layers && kept_model_ == order.model_digest) {
-    TERN_ASSIGN_OR_RETURN(stage_, Stage::Create(spec, std::move(kept_), options_.pool));
     return FetchedBytes{};
   }
   kept_.reset();  // before there are others: both may not fit
-  TERN_ASSIGN_OR_RETURN(shards_, GatherShards(order, options_.pool, kGatherShare,
-                                              [&] { return IsAbandoned(order.epoch); }));
+  TERN_ASSIGN_OR_RETURN(shards_, GatherShards(order, options_.pool, kGatherShare, cancelled));
   TERN_ASSIGN_OR_RETURN(
-      stage_, Stage::Create(spec, *shards_, options_.kernels, options_.pool, [&](float share) {
-        report_(LoadProgress{order.epoch, kGatherShare + (1 - kGatherShare) * share, kRepacking});
-      }));
+      kept_,
+      Transformer::Load(
+          order.config, order.layers, *shards_, options_.kernels, options_.pool, [&](float share) {
+            report_(
+                LoadProgress{order.epoch, kGatherShare + (1 - kGatherShare) * share, kRepacking});
+          }));
+  kept_layers_ = order.layers;
+  kept_model_ = order.model_digest;
   return shards_->fetched();
 }
 
@@ -170,19 +181,26 @@ absl::StatusOr<std::unique_ptr<ShardStore>> StageHost::GatherShards(
   return shards;
 }
 
-// Beside a stage that serves, whose threads compute: this one alone waits for the bytes and hashes.
 void StageHost::Obey(const PrefetchStage& order) {
-  const auto superseded = [this] {
+  LogInfo("fetching weights of layers ", order.stage.layers.begin, "-", order.stage.layers.end - 1,
+          " (for epoch ", order.stage.epoch, ")");
+  const absl::StatusOr<FetchedBytes> fetched = Prefetch(order.stage);
+  report_(StagePrefetched{.epoch = order.stage.epoch,
+                          .status = fetched.status(),
+                          .bytes_fetched = fetched.ok() ? fetched->total() : 0});
+}
+
+// A spare loads the weights, too. Beside a stage that serves there may be no room for them, and its
+// threads compute: this one alone waits for the bytes and hashes.
+absl::StatusOr<FetchedBytes> StageHost::Prefetch(const PrepareStage& order) {
+  const auto is_superseded = [this] {
     MutexLock lock(mu_);
     return !orders_.empty() || stop_;
   };
-  LogInfo("fetching weights of layers ", order.stage.layers.begin, "-", order.stage.layers.end - 1,
-          " (for epoch ", order.stage.epoch, ")");
-  const absl::StatusOr<std::unique_ptr<ShardStore>> shards =
-      GatherShards(order.stage, /*pool=*/nullptr, 1, superseded);
-  report_(StagePrefetched{.epoch = order.stage.epoch,
-                          .status = shards.status(),
-                          .bytes_fetched = shards.ok() ? (*shards)->fetched().total() : 0});
+  if (heartbeat().epoch == 0) return LoadWeights(order, is_superseded);
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ShardStore> shards,
+                        GatherShards(order, /*pool=*/nullptr, 1, is_superseded));
+  return shards->fetched();
 }
 
 absl::Status StageHost::Link(const PrepareStage& order) {
@@ -190,12 +208,11 @@ absl::Status StageHost::Link(const PrepareStage& order) {
   const auto fail = [this, epoch = order.epoch](const absl::Status& status) {
     ReportFailure(epoch, status);
   };
-  TERN_ASSIGN_OR_RETURN(
-      std::unique_ptr<FrameSender> next,
-      ConnectNear(UnixTransport(order.epoch, order.wire), order.next_unix_address,
-                  *options_.make_transport(order.epoch, order.wire),
-                  is_last ? options_.coordinator_address : order.next_address,
-                  {.on_failure = fail}));
+  TERN_ASSIGN_OR_RETURN(std::unique_ptr<FrameSender> next,
+                        ConnectNear(UnixTransport(order.epoch, order.wire), order.next_unix_address,
+                                    *options_.make_transport(order.epoch, order.wire),
+                                    is_last ? options_.coordinator_address : order.next_address,
+                                    {.on_failure = fail}));
   WorkerCounts* const counts = options_.counts;
   auto runner = std::make_unique<StageRunner>(
       std::move(stage_), std::move(next), fail,

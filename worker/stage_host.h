@@ -69,8 +69,12 @@ class StageHost {
   absl::StatusOr<std::unique_ptr<ShardStore>> GatherShards(const PrepareStage& order,
                                                            ThreadPool* pool, float share,
                                                            const std::function<bool()>& cancelled);
-  // Makes stage_, from the weights of the last one if they are the same.
+  // Makes stage_.
   absl::StatusOr<FetchedBytes> LoadStage(const PrepareStage& order);
+  // Makes kept_, unless it has these weights already.
+  absl::StatusOr<FetchedBytes> LoadWeights(const PrepareStage& order,
+                                           const std::function<bool()>& cancelled);
+  absl::StatusOr<FetchedBytes> Prefetch(const PrepareStage& order);
   void KeepWeights(std::unique_ptr<Stage> stage);
   absl::Status Link(const PrepareStage& order);
   void Drop() ABSL_LOCKS_EXCLUDED(mu_);
@@ -86,7 +90,7 @@ class StageHost {
   PrepareStage order_;                  // the last one
   std::unique_ptr<ShardStore> shards_;  // of stage_ or kept_: what is in use stays in the cache
   std::unique_ptr<Stage> stage_;        // loaded, not yet committed
-  // Of the stage before, whose next one may have the same layers.
+  // Of the stage before, as the next one may have the same layers; or, in a spare, of a next stage.
   std::unique_ptr<Transformer> kept_;
   LayerRange kept_layers_;
   std::string kept_model_;  // its digest

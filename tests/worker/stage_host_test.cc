@@ -256,6 +256,20 @@ TEST_F(StageHostTest, WeightsOfANextStageAreFetchedWhileThePresentOneServes) {
   EXPECT_EQ(std::get<ResultFrame>(NextFrame()).results.size(), 1u);
 }
 
+TEST_F(StageHostTest, ASpareHasTheWeightsOfItsNextStageInMemory) {
+  host_->Handle(PrefetchStage{Order(1)});
+  EXPECT_TRUE(std::get<StagePrefetched>(NextReport()).status.ok());
+  // They would fail the stage if they were looked for now.
+  PrepareStage order = Order(1);
+  order.tensors[3].sha256 = std::string(64, 'a');
+  host_->Handle(order);
+  host_->Handle(CommitStage{1});
+  EXPECT_EQ(std::get<StageReady>(NextReport()).epoch, 1);
+  EXPECT_EQ(std::get<StageCommitted>(NextReport()).epoch, 1);
+  receiver_.Receive(Step(1, 1));
+  EXPECT_EQ(std::get<ResultFrame>(NextFrame()).results.size(), 1u);
+}
+
 TEST_F(StageHostTest, ACommitOfAnotherEpochIsIgnored) {
   host_->Handle(CommitStage{1});
   host_->Handle(Order(2));
