@@ -242,7 +242,7 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
     TERN_ASSIGN_OR_RETURN(workers.emplace_back(), RunningWorker::Start(worker));
     if (links == Links::kSlowTcp) relays.back()->SetTarget(workers.back()->port());
   }
-  TERN_RETURN_IF_ERROR(Client(coordinator->address()).WaitUntilServing(absl::Minutes(1)));
+  TERN_RETURN_IF_ERROR(Client(coordinator->address()).WaitUntilServing(absl::Minutes(10)));
   return std::make_unique<WorkerDeployment>(std::move(relays), std::move(coordinator),
                                             std::move(workers), options, serve);
 }

@@ -85,7 +85,7 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployLocally(const DeploymentOption
                                                           uint32_t stages);
 
 // A coordinator and a worker for each processor, with connections as between processes; answers
-// when they serve. DEADLINE_EXCEEDED if they do not within a minute; errors of Coordinator and
+// when they serve. DEADLINE_EXCEEDED if they do not within ten minutes; errors of Coordinator and
 // WorkerDaemon.
 absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOptions& options,
                                                           Links links);
