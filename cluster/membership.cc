@@ -80,6 +80,7 @@ void Membership::On(const DrainWorker& event) {
   if (member.draining) return;
   Say("worker ", event.name, " is to be drained");
   member.draining = true;
+  member.drain_asked = ++drains_asked_;
   ++changes_;
   // A move that was begun does not know of it.
   if (move_.has_value()) GiveUpMove(absl::StrCat("worker ", event.name, " is to be drained"));
@@ -93,7 +94,7 @@ void Membership::On(const Tick&) {
     FinishProbe(number, absl::DeadlineExceededError("no answer"));
   }
   if (move_.has_value() && now_ - move_->progressed > kStuckAfter) {
-    GiveUpMove("fetching weights made no progress");
+    FailMove("fetching weights made no progress");
   }
   std::vector<std::pair<WorkerId, absl::Status>> lost;
   for (const auto& [id, member] : members_) {
@@ -155,6 +156,7 @@ void Membership::Hear(Member& member, const RegisterWorker& info) {
   ++changes_;
   retry_at_ = absl::InfinitePast();
   reconsider_ = true;
+  failed_moves_ = 0;
   Say("worker ", info.name, " joined", phase_ == Phase::kIdle ? "" : " as a spare", " from ",
       info.data_address, ": ", Describe(info));
   if (config_.probe_links) probes_.Add(member.id, member.hello.host);
@@ -244,9 +246,11 @@ void Membership::Hear(Member&, const LinkProbed& message) {
 
 void Membership::Hear(Member& member, const StagePrefetched& message) {
   if (!move_.has_value() || message.epoch != move_->next.epoch) return;
+  if (absl::IsCancelled(message.status)) return;  // for a later order, whose end is yet to come
   if (!message.status.ok()) {
-    return GiveUpMove(absl::StrCat("worker ", member.info.name,
-                                   " cannot fetch its weights: ", message.status.message()));
+    if (!absl::IsUnavailable(message.status)) ++member.failures;
+    return FailMove(absl::StrCat("worker ", member.info.name,
+                                 " cannot fetch its weights: ", message.status.message()));
   }
   move_->progressed = now_;
   if (move_->fetching.erase(member.id) == 0) return;
@@ -367,8 +371,7 @@ void Membership::TakeDown(const std::string& reason, bool is_move) {
 
 void Membership::TakeDownAndWait(const std::string& reason) {
   TakeDown(reason);
-  const uint32_t doublings = std::min<uint32_t>(failures_in_row_++, 10);
-  retry_at_ = now_ + std::min(kFirstRetry * (1 << doublings), kLastRetry);
+  retry_at_ = now_ + PauseAfter(failures_in_row_++);
 }
 
 void Membership::Send(WorkerId worker, CoordinatorMessage message) {

@@ -53,9 +53,12 @@ inline constexpr absl::Duration kLease = absl::Seconds(2);
 // progress. Generous: a prefill step of a large model on a small machine takes a good part of a
 // minute.
 inline constexpr absl::Duration kStuckAfter = absl::Seconds(120);
-// Pause before a plan is tried again after a stage failed; doubles with each failure in a row.
+// Pause before a plan is tried again after a stage, or the move to it, failed; doubles with each
+// failure in a row.
 inline constexpr absl::Duration kFirstRetry = absl::Seconds(1);
 inline constexpr absl::Duration kLastRetry = absl::Seconds(30);
+// Moves that fail in a row before the drains that want one are refused.
+inline constexpr uint32_t kMostFailedMoves = 3;
 
 struct MembershipConfig {
   uint32_t workers = 2;      // waited for at the start; as many are in a pipeline if they are there
@@ -200,6 +203,7 @@ class Membership {
     uint64_t steps_queued = 0;
     uint32_t failures = 0;  // of its stages, other than lost links
     bool draining = false;
+    uint64_t drain_asked = 0;  // how many drains were asked for up to then
   };
 
   // A plan and the workers that it counts.
@@ -256,6 +260,8 @@ class Membership {
   // Installs a plan if none is and enough workers are there.
   void MaybePlan();
   absl::StatusOr<Choice> ChoosePlan() const;
+  // As many drains as must be are refused, the last first.
+  absl::StatusOr<Choice> ChoosePlanOrRefuseDrains();
   absl::StatusOr<Choice> PlanOver(const std::vector<const Member*>& workers) const;
   ClusterProfile ProfileOf(const std::vector<const Member*>& workers) const;
   Pipeline PipelineOf(const Choice& choice) const;  // of the next epoch
@@ -268,15 +274,19 @@ class Membership {
 
   // Begins to move to another plan, if one is wanted.
   void MaybeMove();
+  bool HasDrainingStage() const;
   void PreferSubstitutes(Choice& choice) const;
   bool IsWorthMoving(const Choice& choice);
   double Value(const CostModel& costs, const Plan& plan) const;
   void BeginMove(const Choice& choice);
   void FinishMove();
   void GiveUpMove(const std::string& reason);
+  // As GiveUpMove, for a failure that may come again: the next move waits.
+  void FailMove(const std::string& reason);
+  static absl::Duration PauseAfter(uint32_t failures_before);
   // Those that are to be drained and have no stage left are; and those that cannot be, are not.
   void DismissDrained();
-  bool RefuseDrains(const absl::Status& reason);
+  bool RefuseLastDrain(const absl::Status& reason);
 
   void Emit(MembershipAction action) { actions_.push_back(std::move(action)); }
   void Send(WorkerId worker, CoordinatorMessage message);
@@ -303,6 +313,8 @@ class Membership {
   std::optional<Move> move_;
   bool reconsider_ = false;  // something changed that may make another plan better
   absl::Time move_at_ = absl::InfinitePast();  // not before
+  uint32_t failed_moves_ = 0;                  // in a row
+  uint64_t drains_asked_ = 0;
   uint64_t changes_ = 0;
 };
 

@@ -74,7 +74,7 @@ absl::StatusOr<Membership::Choice> Membership::ChoosePlan() const {
     available.push_back(&member);
     failures.insert(member.failures);
   }
-  absl::StatusOr<Choice> choice = absl::ResourceExhaustedError("no worker is there");
+  absl::StatusOr<Choice> choice = absl::ResourceExhaustedError("no other is left");
   for (const uint32_t most : failures) {
     std::vector<const Member*> workers;
     std::copy_if(available.begin(), available.end(), std::back_inserter(workers),
@@ -121,11 +121,9 @@ Pipeline Membership::PipelineOf(const Choice& choice) const {
 
 void Membership::MaybePlan() {
   if (phase_ != Phase::kIdle || now_ < retry_at_ || !probes_.idle()) return;
+  if (Available() == 0) RefuseLastDrain(absl::FailedPreconditionError("no other is left"));
   const auto present = static_cast<uint32_t>(Available());
-  if (present == 0) {
-    started_ = false;
-    RefuseDrains(absl::FailedPreconditionError("no other worker is there"));
-  }
+  if (present == 0) started_ = false;
   const uint32_t wanted = started_ ? 1 : config_.workers;
   const uint32_t missing = present < wanted ? wanted - present : 0;
   if (missing > 0 && missing != missing_noted_) {
@@ -134,8 +132,7 @@ void Membership::MaybePlan() {
   }
   missing_noted_ = missing;
   if (missing > 0) return;
-  absl::StatusOr<Choice> choice = ChoosePlan();
-  if (!choice.ok() && RefuseDrains(choice.status())) choice = ChoosePlan();
+  const absl::StatusOr<Choice> choice = ChoosePlanOrRefuseDrains();
   if (choice.ok()) {
     Install(PipelineOf(*choice));
   } else {
@@ -219,20 +216,21 @@ void Membership::MaybeMove() {
   if (phase_ != Phase::kServing || move_.has_value() || !reconsider_) return;
   if (now_ < move_at_ || !probes_.idle()) return;
   reconsider_ = false;
-  bool is_forced = false;
-  for (const PipelineStage& stage : pipeline_.stages) {
-    is_forced |= members_.at(stage.worker).draining;
-  }
-  if (!is_forced && Available() == pipeline_.stages.size()) return;
-  absl::StatusOr<Choice> choice = ChoosePlan();
-  if (!choice.ok()) {
-    RefuseDrains(choice.status());
-  } else if (is_forced) {
+  if (!HasDrainingStage() && Available() == pipeline_.stages.size()) return;
+  absl::StatusOr<Choice> choice = ChoosePlanOrRefuseDrains();
+  if (!choice.ok()) return;
+  if (HasDrainingStage()) {
     PreferSubstitutes(*choice);
     BeginMove(*choice);
   } else if (IsWorthMoving(*choice)) {
     BeginMove(*choice);
   }
+}
+
+bool Membership::HasDrainingStage() const {
+  return std::any_of(
+      pipeline_.stages.begin(), pipeline_.stages.end(),
+      [&](const PipelineStage& stage) { return members_.at(stage.worker).draining; });
 }
 
 // Where spares can take over the layers of those that leave as they are, the others go on with
@@ -312,6 +310,7 @@ void Membership::BeginMove(const Choice& choice) {
 }
 
 void Membership::FinishMove() {
+  failed_moves_ = 0;
   Pipeline next = std::move(move_->next);
   TakeDown("moving to another plan", /*is_move=*/true);
   Install(std::move(next));
@@ -323,6 +322,14 @@ void Membership::GiveUpMove(const std::string& reason) {
   ++changes_;
   reconsider_ = true;
   move_at_ = now_ + kFirstRetry;
+}
+
+void Membership::FailMove(const std::string& reason) {
+  GiveUpMove(reason);
+  move_at_ = now_ + PauseAfter(failed_moves_++);
+  if (failed_moves_ < kMostFailedMoves) return;
+  while (RefuseLastDrain(absl::FailedPreconditionError(reason))) {
+  }
 }
 
 void Membership::DismissDrained() {
@@ -340,19 +347,32 @@ void Membership::DismissDrained() {
   }
 }
 
-bool Membership::RefuseDrains(const absl::Status& reason) {
-  bool any = false;
+// Who was asked for first has the better claim.
+bool Membership::RefuseLastDrain(const absl::Status& reason) {
+  Member* last = nullptr;
   for (auto& [id, member] : members_) {
     if (!member.draining) continue;
-    any = true;
-    member.draining = false;
-    ++changes_;
-    const std::string text = absl::StrCat("the others cannot do without worker ", member.info.name,
-                                          ": ", reason.message());
-    Say(text);
-    Emit(DrainEnded{member.info.name, absl::FailedPreconditionError(text)});
+    if (last == nullptr || member.drain_asked > last->drain_asked) last = &member;
   }
-  return any;
+  if (last == nullptr) return false;
+  last->draining = false;
+  ++changes_;
+  const std::string text = absl::StrCat("the others cannot do without worker ", last->info.name,
+                                        ": ", reason.message());
+  Say(text);
+  Emit(DrainEnded{last->info.name, absl::FailedPreconditionError(text)});
+  return true;
+}
+
+absl::StatusOr<Membership::Choice> Membership::ChoosePlanOrRefuseDrains() {
+  absl::StatusOr<Choice> choice = ChoosePlan();
+  while (!choice.ok() && RefuseLastDrain(choice.status())) choice = ChoosePlan();
+  return choice;
+}
+
+absl::Duration Membership::PauseAfter(uint32_t failures_before) {
+  const uint32_t doublings = std::min<uint32_t>(failures_before, 10);
+  return std::min(kFirstRetry * (1 << doublings), kLastRetry);
 }
 
 }  // namespace tern
