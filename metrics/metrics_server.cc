@@ -17,7 +17,9 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 
-constexpr size_t kThreads = 1;  // of the server: a scrape now and then
+// A scrape now and then, beside a few connections over which nothing comes.
+constexpr char kThreads[] = "4";
+constexpr char kPatienceMs[] = "10000";  // with such a connection
 
 prometheus::MetricType ToPrometheus(Metric::Type type) {
   switch (type) {
@@ -83,7 +85,8 @@ class Collector final : public prometheus::Collectable {
 // The library says by an exception that it cannot listen: here it ends.
 absl::StatusOr<std::unique_ptr<prometheus::Exposer>> Listen(const std::string& address) {
   try {
-    return std::make_unique<prometheus::Exposer>(address, kThreads);
+    return std::make_unique<prometheus::Exposer>(std::vector<std::string>{
+        "listening_ports", address, "num_threads", kThreads, "request_timeout_ms", kPatienceMs});
   } catch (const std::exception&) {
     return absl::FailedPreconditionError(absl::StrCat(
         "metrics: cannot listen on ", address, ": it is in use or no address of this machine"));
