@@ -42,8 +42,12 @@ bool HasEnded(const std::string& path, absl::flat_hash_set<std::string>& names) 
 
 absl::StatusOr<std::unique_ptr<CacheLease>> CacheLease::Take(const std::string& directory,
                                                              std::span<const std::string> names) {
-  std::error_code ignored;
-  std::filesystem::create_directories(FolderOf(directory), ignored);
+  std::error_code error;
+  std::filesystem::create_directories(FolderOf(directory), error);
+  if (error) {
+    return absl::UnknownError(
+        absl::StrCat(FolderOf(directory), ": cannot create: ", error.message()));
+  }
   const std::string text = absl::StrCat(absl::StrJoin(names, "\n"), "\n");
   // Until it is locked another process may take it for one that ended, and remove it: once more.
   while (true) {

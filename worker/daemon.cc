@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <iterator>
 #include <span>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -26,6 +28,7 @@
 #include "base/topology.h"
 #include "base/version.h"
 #include "cluster/address.h"
+#include "cluster/cache_lease.h"
 #include "cluster/clock.h"
 #include "cluster/grpc_receiver.h"
 #include "cluster/grpc_transport.h"
@@ -97,6 +100,21 @@ std::vector<int> LeftOver(const Topology& topology, const std::vector<int>& cpus
                  [&](int cpu) { return !has(pinned, cpu); });
   }
   return left;
+}
+
+// The model's file, if one is named: a wrong name would show only by how long the start takes.
+absl::Status CheckModel(const std::string& path) {
+  std::error_code error;
+  if (path.empty() || std::filesystem::exists(path, error)) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat("--model ", path, ": found no such file or directory"));
+}
+
+// Only a warning: who has all tensors in a local file can do without a cache.
+void WarnUnlessWritable(const std::string& cache_directory) {
+  const absl::Status status = CacheLease::Take(cache_directory, {}).status();
+  if (status.ok()) return;
+  LogWarning("cache directory: ", status.message(),
+             "; only weights of a local file can be used, and nothing is remembered");
 }
 
 // Whether the worker may only seem to be refused: see kTakenPatience.
@@ -328,6 +346,8 @@ absl::StatusOr<std::unique_ptr<WorkerDaemon>> WorkerDaemon::Create(const WorkerO
           "cache directory: neither XDG_CACHE_HOME nor HOME is set; give --cache-dir");
     }
   }
+  TERN_RETURN_IF_ERROR(CheckModel(options.model_path));
+  WarnUnlessWritable(impl->options.cache_directory);
 
   TERN_ASSIGN_OR_RETURN(impl->topology, DetectTopology());
   TERN_ASSIGN_OR_RETURN(const std::vector<int> cpus, ParseCpuset(options.cpuset, impl->topology));

@@ -48,8 +48,9 @@ struct WorkerOptions {
 // Thread-safe.
 class WorkerDaemon {
  public:
-  // Listens for frames. INVALID_ARGUMENT for options that cannot be; FAILED_PRECONDITION for an
-  // address that cannot be listened on, or is not on loopback without `insecure`.
+  // Listens for frames. INVALID_ARGUMENT for options that cannot be, NOT_FOUND if there is no file
+  // `model_path`; FAILED_PRECONDITION for an address that cannot be listened on, or is not on
+  // loopback without `insecure`.
   static absl::StatusOr<std::unique_ptr<WorkerDaemon>> Create(const WorkerOptions& options);
 
   ~WorkerDaemon();

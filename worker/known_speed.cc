@@ -13,6 +13,7 @@
 #include "base/cpuset.h"
 #include "base/file_notes.h"
 #include "base/host_id.h"
+#include "base/log.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "base/version.h"
@@ -78,6 +79,7 @@ absl::StatusOr<SpeedOrigin> FindOrMeasureSpeed(const KnownSpeed& known, bool aga
     const std::optional<WorkerSpeed> found = known.Find(absl::Now());
     if (found.has_value()) return SpeedOrigin{*found, true};
   }
+  LogInfo("measuring how fast this machine is");
   TERN_ASSIGN_OR_RETURN(const WorkerSpeed speed, MeasureSpeed(kernels, pool));
   known.Keep(speed, absl::Now());
   return SpeedOrigin{speed, false};

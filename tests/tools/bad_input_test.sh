@@ -40,6 +40,7 @@ refuse "prompt" "$tern" run "$model" -p ""
 # Files.
 refuse "no-such-file" "$tern" run "$scratch/no-such-file" -p x
 refuse "no-such-file" "$tern" inspect "$scratch/no-such-file"
+refuse "no-such-file" "$tern" worker --coordinator 127.0.0.1:1 --model "$scratch/no-such-file"
 head -c 100000 "$model" >"$scratch/truncated.gguf"
 refuse "truncated.gguf" "$tern" run "$scratch/truncated.gguf" -p x
 refuse "truncated.gguf" "$tern" inspect "$scratch/truncated.gguf"

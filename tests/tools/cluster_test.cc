@@ -377,6 +377,11 @@ TEST_F(ClusterTest, WorkersWaitForACoordinatorThatIsNotThereYet) {
   EXPECT_EQ(worker.Wait(), 0);
 }
 
+TEST_F(ClusterTest, AWorkerSaysAtOnceThatItsCacheCannotBeWritten) {
+  Process worker({kTern, "worker", "--coordinator", "127.0.0.1:1", "--cache-dir", model_});
+  EXPECT_THAT(worker.WaitForLine("cache directory: "), HasSubstr(model_ + "/in-use"));
+}
+
 TEST_F(ClusterTest, APortInUseIsAnError) {
   Serve();
   Process second(ServeCommand(address_));
