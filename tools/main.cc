@@ -7,6 +7,16 @@
 #include "base/version.h"
 #include "tools/commands.h"
 
+namespace {
+
+// Of a command that printed all that it had to say.
+absl::Status EndOutput() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return absl::OkStatus();
+  return absl::DataLossError("standard output: not all could be written");
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   CLI::App app("Tern: a distributed inference cluster for ternary language models");
   app.set_version_flag("--version", std::string("tern ") + tern::kVersion);
@@ -33,6 +43,7 @@ int main(int argc, char** argv) {
   tern::AddQuantizeCheck(app, status);
   tern::AddSynth(app, status);
   CLI11_PARSE(app, argc, argv);
+  status.Update(EndOutput());
   if (status.ok()) return 0;
   std::fprintf(stderr, "tern: %s\n", status.ToString().c_str());
   return 1;

@@ -50,6 +50,10 @@ refuse "GGUF" "$tern" inspect "$scratch/text.gguf"
 sed 's/bitnet-b1.58/bitnet-b9.99/g' "$model" >"$scratch/architecture.gguf"
 refuse "bitnet-b9.99" "$tern" run "$scratch/architecture.gguf" -p x
 
+# Output that goes nowhere.
+refuse "standard output" bash -c "'$tern' inspect '$model' >/dev/full"
+refuse "standard output" bash -c "'$tern' tokenize '$model' truth >/dev/full"
+
 # A prompt that the context cannot hold.
 yes "It is a truth" | head -c 100000 >"$scratch/long.txt"
 refuse "context" bash -c "'$tern' run '$model' -p - <'$scratch/long.txt'"
