@@ -206,6 +206,7 @@ void Membership::Hear(Member& member, const StageCommitted& message) {
   phase_ = Phase::kServing;
   failures_in_row_ = 0;
   started_ = true;
+  last_end_.clear();
   Emit(PipelineUp{pipeline_});
   DismissDrained();
 }
@@ -260,8 +261,22 @@ void Membership::Hear(Member& member, const StagePrefetched& message) {
 
 // --- State ---
 
+void Membership::WaitFor(const std::string& what) {
+  if (waits_for_ == what) return;
+  waits_for_ = what;
+  ++changes_;
+}
+
+std::string Membership::WhyDown() const {
+  if (phase_ == Phase::kServing) return "";
+  if (phase_ == Phase::kIdle) return waits_for_.empty() ? last_end_ : waits_for_;
+  return absl::StrCat("stages of epoch ", pipeline_.epoch, " are loading",
+                      last_end_.empty() ? "" : absl::StrCat(" (", last_end_, ")"));
+}
+
 ClusterView Membership::View() const {
   ClusterView view;
+  view.why_down = WhyDown();
   std::map<WorkerId, size_t> places;
   for (const auto& [id, member] : members_) {
     if (!member.registered) continue;
@@ -359,6 +374,7 @@ void Membership::TakeDown(const std::string& reason, bool is_move) {
   Emit(PipelineDown{pipeline_.epoch, absl::UnavailableError(reason), is_move});
   move_.reset();
   ++changes_;
+  last_end_ = reason;
   for (const PipelineStage& stage : pipeline_.stages) {
     const auto member = members_.find(stage.worker);
     if (member == members_.end()) continue;

@@ -170,6 +170,7 @@ struct WorkerView {
 struct ClusterView {
   std::vector<WorkerView> workers;  // those registered, in order of their streams
   std::vector<PairLink> links;      // between them, as probed
+  std::string why_down;             // why no pipeline is up, while none is
 };
 
 // Thread-compatible.
@@ -259,6 +260,8 @@ class Membership {
 
   // Installs a plan if none is and enough workers are there.
   void MaybePlan();
+  void WaitFor(const std::string& what);
+  std::string WhyDown() const;
   absl::StatusOr<Choice> ChoosePlan() const;
   // As many drains as must be are refused, the last first.
   absl::StatusOr<Choice> ChoosePlanOrRefuseDrains();
@@ -308,6 +311,8 @@ class Membership {
   Pipeline pipeline_;  // its epoch is the last one begun; no stages while idle
   absl::Time retry_at_ = absl::InfinitePast();
   uint32_t failures_in_row_ = 0;
+  std::string waits_for_;   // while idle: if not only for the time of the next attempt
+  std::string last_end_;    // why the last epoch ended, until another serves
   uint32_t missing_noted_;  // workers that the log was told are waited for
   bool started_ = false;    // a pipeline was up since there last was nobody
   std::optional<Move> move_;

@@ -126,9 +126,12 @@ void Membership::MaybePlan() {
   if (present == 0) started_ = false;
   const uint32_t wanted = started_ ? 1 : config_.workers;
   const uint32_t missing = present < wanted ? wanted - present : 0;
-  if (missing > 0 && missing != missing_noted_) {
-    Say("waiting for ", missing, " more worker", missing == 1 ? "" : "s", " (", present, " of ",
-        wanted, " here)");
+  if (missing > 0) {
+    const std::string text =
+        absl::StrCat("waiting for ", missing, " more worker", missing == 1 ? "" : "s", " (",
+                     present, " of ", wanted, " here)");
+    if (missing != missing_noted_) Say(text);
+    WaitFor(text);
   }
   missing_noted_ = missing;
   if (missing > 0) return;
@@ -136,7 +139,10 @@ void Membership::MaybePlan() {
   if (choice.ok()) {
     Install(PipelineOf(*choice));
   } else {
-    Say("no plan is possible: ", choice.status().message(), "; waiting for more workers");
+    const std::string text = absl::StrCat("no plan is possible: ", choice.status().message(),
+                                          "; waiting for more workers");
+    Say(text);
+    WaitFor(text);
     retry_at_ = absl::InfiniteFuture();
   }
 }
@@ -153,6 +159,7 @@ void Membership::Install(Pipeline pipeline) {
         manifest_.config.layers, " on worker ", stage.name);
   }
   phase_ = Phase::kPreparing;
+  waits_for_.clear();
   Emit(PipelinePlanned{pipeline_});
   std::vector<PrepareStage> orders = StageOrders(pipeline_);
   for (size_t i = 0; i < pipeline_.stages.size(); ++i) {
@@ -357,8 +364,8 @@ bool Membership::RefuseLastDrain(const absl::Status& reason) {
   if (last == nullptr) return false;
   last->draining = false;
   ++changes_;
-  const std::string text = absl::StrCat("the others cannot do without worker ", last->info.name,
-                                        ": ", reason.message());
+  const std::string text =
+      absl::StrCat("the others cannot do without worker ", last->info.name, ": ", reason.message());
   Say(text);
   Emit(DrainEnded{last->info.name, absl::FailedPreconditionError(text)});
   return true;

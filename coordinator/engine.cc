@@ -332,6 +332,10 @@ void Engine::Impl::Stop(const absl::Status& reason) {
 }
 
 void Engine::Impl::Lose(const absl::Status& reason, absl::Duration timeout) {
+  if (!scheduler_.has_value()) {  // one that did not come up: nobody waits, but others will ask
+    down_reason_ = reason;
+    return;
+  }
   if (timeout <= absl::ZeroDuration()) return Stop(reason);
   if (!is_up()) return;
   first_stage_.reset();

@@ -41,6 +41,7 @@ class Engine {
   // The pipeline is gone and another expected: requests, also new ones, wait for it, but no longer
   // than the recovery timeout. Then, or at once if that is 0, they end with `reason`.
   // `planned`: the other one will be there soon, and requests wait for it whatever that timeout.
+  // May also be said of one that did not come up: `reason` is what new requests are told, then.
   void LosePipeline(absl::Status reason, bool planned = false);
 
   // A frame from the last stage. Frames of another epoch are dropped; a frame that cannot be ours

@@ -33,6 +33,7 @@ void FillCluster(const std::optional<Pipeline>& pipeline, const ClusterView& vie
                  const ClusterLoad& load, ClusterStatus& status) {
   status.pipeline = pipeline;
   if (pipeline.has_value()) status.bubble = load.bubble;
+  if (!pipeline.has_value()) status.why_down = view.why_down;
   for (const WorkerView& worker : view.workers) {
     WorkerStatus& added = status.workers.emplace_back();
     added.view = worker;

@@ -35,12 +35,13 @@ struct ClusterStatus {
   std::string model;
   absl::Duration uptime;
   std::optional<Pipeline> pipeline;  // that is up
+  std::string why_down;              // why none is, then
   std::vector<WorkerStatus> workers;
   Engine::Stats engine;
   std::optional<double> bubble;  // see ClusterLoad
 };
 
-// Fills in what the controller knows: `pipeline`, `workers` and `bubble`.
+// Fills in what the controller knows: `pipeline`, `why_down`, `workers` and `bubble`.
 void FillCluster(const std::optional<Pipeline>& pipeline, const ClusterView& view,
                  const ClusterLoad& load, ClusterStatus& status);
 

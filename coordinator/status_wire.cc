@@ -51,6 +51,7 @@ void FillStatus(const ClusterStatus& status, v1::GetStatusResponse& proto) {
   proto.set_version(status.version);
   proto.set_model(status.model);
   proto.set_uptime_seconds(absl::ToDoubleSeconds(status.uptime));
+  proto.set_why_down(status.why_down);
   if (status.pipeline.has_value()) {
     proto.set_epoch(status.pipeline->epoch);
     for (const PipelineStage& stage : status.pipeline->stages) Fill(stage, *proto.add_stages());

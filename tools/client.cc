@@ -104,8 +104,9 @@ absl::Status Client::WaitUntilServing(absl::Duration timeout) {
   if (!absl::IsDeadlineExceeded(status)) return status;
   return absl::DeadlineExceededError(
       absl::StrCat(state_->peer, ": not serving after ", absl::FormatDuration(timeout),
-                   response.status() == HealthCheckResponse::NOT_SERVING ? ": it waits for workers"
-                                                                         : ": no answer"));
+                   response.status() == HealthCheckResponse::NOT_SERVING
+                       ? ": no pipeline is up, see `tern status`"
+                       : ": no answer"));
 }
 
 absl::StatusOr<GenerationSummary> Client::Generate(const std::string& prompt,

@@ -42,9 +42,10 @@ size_t NameWidth(const v1::GetStatusResponse& status) {
 
 std::string Summary(const v1::GetStatusResponse& status) {
   const v1::LoadStatus& load = status.load();
-  const std::string state = status.epoch() == 0
-                                ? "no pipeline is up"
-                                : absl::StrCat("serving (epoch ", status.epoch(), ")");
+  const std::string state =
+      status.epoch() == 0 ? absl::StrCat("no pipeline is up", status.why_down().empty() ? "" : ": ",
+                                         status.why_down())
+                          : absl::StrCat("serving (epoch ", status.epoch(), ")");
   std::string text = absl::StrFormat("%s: %s; coordinator up %s, tern %s\n", status.model(), state,
                                      Uptime(status.uptime_seconds()), status.version());
   absl::StrAppendFormat(&text, "  requests: %u running, %u waiting; %.1f tokens/s, %u so far\n",
@@ -77,18 +78,19 @@ std::string StagesTable(const v1::GetStatusResponse& status) {
   return text;
 }
 
+// What changes first: a narrow terminal has no room for all.
 std::string WorkersTable(const v1::GetStatusResponse& status) {
   const auto width = static_cast<int>(NameWidth(status));
-  std::string text = absl::StrFormat(
-      "\n  %-*s  %-8s %9s  %-16s %-10s %7s  %-12s %10s %8s %10s %6s\n", width, "worker", "state",
-      "layers", "host", "cpus", "threads", "isa", "memory", "busy", "steps", "queued");
+  std::string text = absl::StrFormat("\n  %-*s  %-8s %9s %8s %6s %10s %10s %7s  %-10s  %-10s  %s\n",
+                                     width, "worker", "state", "layers", "busy", "queued", "steps",
+                                     "memory", "threads", "cpus", "isa", "host");
   for (const v1::WorkerStatus& worker : status.workers()) {
-    absl::StrAppendFormat(
-        &text, "  %-*s  %-8s %9s  %-16s %-10s %7u  %-12s %10s %8s %10u %6u\n", width, worker.name(),
-        worker.state(), Layers(worker.first_layer(), worker.end_layer()), worker.hostname(),
-        worker.cpuset(), worker.threads(), worker.isa(), Human(worker.memory_bytes()),
-        worker.has_busy() ? Percent(worker.busy()) : "-", worker.steps_done(),
-        worker.steps_queued());
+    absl::StrAppendFormat(&text, "  %-*s  %-8s %9s %8s %6u %10u %10s %7u  %-10s  %-10s  %s\n",
+                          width, worker.name(), worker.state(),
+                          Layers(worker.first_layer(), worker.end_layer()),
+                          worker.has_busy() ? Percent(worker.busy()) : "-", worker.steps_queued(),
+                          worker.steps_done(), Human(worker.memory_bytes()), worker.threads(),
+                          worker.cpuset(), worker.isa(), worker.hostname());
   }
   return text;
 }
@@ -165,6 +167,7 @@ nlohmann::ordered_json ToJson(const v1::GetStatusResponse& status) {
                {"version", status.version()},
                {"uptime_seconds", status.uptime_seconds()},
                {"epoch", status.epoch()},
+               {"why_down", status.why_down()},
                {"load", LoadJson(status.load())},
                {"stages", Json::array()},
                {"workers", Json::array()}};

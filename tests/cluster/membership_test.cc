@@ -88,6 +88,7 @@ class Interpreter {
   std::string Run(const DataCommand& command) {
     if (command.name == "config") return Config(command);
     if (command.name == "links") return Links();
+    if (command.name == "why") return absl::StrCat("'", membership_->View().why_down, "'\n");
     if (command.name == "workers") return Workers();
     std::string actions;
     if (command.name == "wait") {

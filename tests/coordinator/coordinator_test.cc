@@ -275,6 +275,14 @@ TEST_F(CoordinatorTest, WithoutAPipelineRequestsMayBeRetried) {
   const Generated generated = client_->Generate(RequestFor("Once", 3));
   EXPECT_EQ(generated.status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(client_->GetModel().epoch(), 0);
+  v1::GetStatusResponse status;
+  do {
+    grpc::ClientContext context;
+    context.set_deadline(TestDeadline());
+    const grpc::Status read = client_->cluster->GetStatus(&context, {}, &status);
+    ASSERT_TRUE(read.ok()) << read.error_message();
+  } while (status.why_down().empty());
+  EXPECT_EQ(status.why_down(), "waiting for 1 more worker (0 of 1 here)");
 }
 
 TEST_F(CoordinatorTest, ACancelledRequestFreesItsMemory) {

@@ -290,6 +290,13 @@ TEST_F(EngineTest, ALostPipelineEndsEveryRequestOnce) {
   EXPECT_EQ(Generate(Request(2)).reason, FinishReason::kLength) << "the next plan serves";
 }
 
+TEST_F(EngineTest, APipelineThatDoesNotComeUpSaysWhy) {
+  MakeEngine(absl::InfiniteDuration());
+  engine_->LosePipeline(absl::UnavailableError("worker b failed: disk full"));
+  const Outcome outcome = Generate(Request());
+  EXPECT_EQ(outcome.status, absl::UnavailableError("worker b failed: disk full"));
+}
+
 TEST_F(EngineTest, RequestsGoOnOverTheNextPipeline) {
   MakeEngine(absl::InfiniteDuration());
   Script("abc");

@@ -205,6 +205,10 @@ TEST_F(ClusterTest, TopDrawsUntilQAndLeavesTheTerminalAsItWas) {
   };
   read_until("beta");
   EXPECT_THAT(screen, HasSubstr("\x1b[?1049h"));
+  // On the 80 columns of a terminal that does not say how many it has.
+  for (const char* words : {"state", "busy", "queued", "memory"}) {
+    EXPECT_THAT(screen, HasSubstr(words));
+  }
   EXPECT_EQ(write(terminal, "q", 1), 1);
   read_until("\x1b[?1049l");
   EXPECT_EQ(top.Wait(), 0) << top.text();
