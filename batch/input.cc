@@ -71,7 +71,7 @@ absl::Status ReadOpenAi(const Json& line, BatchItem& item) {
       absl::StrCat("body: want ", url == kChatUrl ? "messages" : "prompt", " for this url"));
 }
 
-absl::Status Read(absl::string_view text, BatchItem& item) {
+absl::Status ReadItem(absl::string_view text, BatchItem& item) {
   if (text.size() > kMaxLineBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("found more bytes than ", kMaxLineBytes, ", the most of a line"));
@@ -95,7 +95,7 @@ ParsedLine ParseLine(absl::string_view text, uint64_t line, const BatchSettings&
   item.stop = defaults.stop;
   item.ignore_eos = defaults.ignore_eos;
   item.token_ids = defaults.token_ids;
-  parsed.status = Read(text, item);
+  parsed.status = ReadItem(text, item);
   return parsed;
 }
 

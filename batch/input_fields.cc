@@ -12,7 +12,7 @@ namespace tern {
 namespace {
 
 using Json = nlohmann::json;
-using Read = absl::Status (*)(const Json& value, BatchItem& item);
+using ReadField = absl::Status (*)(const Json& value, BatchItem& item);
 
 constexpr size_t kShownBytes = 60;
 
@@ -128,8 +128,8 @@ absl::Status OnlyFalse(const Json& value, BatchItem&) {
 }
 absl::Status Ignore(const Json&, BatchItem&) { return absl::OkStatus(); }
 
-const std::map<std::string, Read>& Fields() {
-  static const auto& fields = *new std::map<std::string, Read>{
+const std::map<std::string, ReadField>& Fields() {
+  static const auto& fields = *new std::map<std::string, ReadField>{
       {"prompt", ReadPrompt},
       {"messages", ReadMessages},
       {"max_tokens", ReadMaxTokens},

@@ -15,7 +15,7 @@
 namespace tern {
 namespace {
 
-constexpr size_t kPiece = size_t{64} << 10;
+constexpr size_t kReadBytes = size_t{64} << 10;
 
 // Whether a read would not wait: for bytes, the end or an error.
 bool IsReady(int file, absl::Duration limit) {
@@ -51,8 +51,8 @@ absl::Status LineReader::Read() {
   text_.erase(0, begin_);
   searched_ -= std::exchange(begin_, 0);
   const size_t had = text_.size();
-  text_.resize(had + kPiece);
-  const ssize_t count = read(file_.get(), text_.data() + had, kPiece);
+  text_.resize(had + kReadBytes);
+  const ssize_t count = read(file_.get(), text_.data() + had, kReadBytes);
   text_.resize(had + static_cast<size_t>(std::max<ssize_t>(count, 0)));
   if (count < 0 && errno != EINTR && errno != EAGAIN) {
     return absl::DataLossError(absl::StrCat("input: cannot be read: ", std::strerror(errno)));

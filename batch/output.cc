@@ -8,24 +8,24 @@
 namespace tern {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // Text of the model may end within a character: U+FFFD stands for what is none.
-std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+std::string Dump(const OrderedJson& json) {
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
-Json TokenJson(const TokenLogprob& token, const Tokenizer& tokenizer) {
+OrderedJson TokenJson(const TokenLogprob& token, const Tokenizer& tokenizer) {
   return {{"token", tokenizer.TokenBytes(token.token)},
           {"id", token.token},
           {"logprob", token.logprob}};
 }
 
-Json Logprobs(const BatchItem& item, const BatchAnswer& answer, const Tokenizer& tokenizer) {
-  Json content = Json::array();
+OrderedJson Logprobs(const BatchItem& item, const BatchAnswer& answer, const Tokenizer& tokenizer) {
+  OrderedJson content = OrderedJson::array();
   for (const SampledToken& token : answer.tokens) {
-    Json entry = TokenJson(token.chosen, tokenizer);
-    entry["top_logprobs"] = Json::array();
+    OrderedJson entry = TokenJson(token.chosen, tokenizer);
+    entry["top_logprobs"] = OrderedJson::array();
     for (uint32_t i = 0; i < item.top_logprobs && i < token.top.size(); ++i) {
       entry["top_logprobs"].push_back(TokenJson(token.top[i], tokenizer));
     }
@@ -34,7 +34,7 @@ Json Logprobs(const BatchItem& item, const BatchAnswer& answer, const Tokenizer&
   return {{"content", std::move(content)}};
 }
 
-Json Usage(const BatchAnswer& answer) {
+OrderedJson Usage(const BatchAnswer& answer) {
   return {{"prompt_tokens", answer.prompt_tokens},
           {"completion_tokens", answer.generated_tokens},
           {"total_tokens", answer.prompt_tokens + answer.generated_tokens}};
@@ -42,9 +42,9 @@ Json Usage(const BatchAnswer& answer) {
 
 // What both forms have behind the text.
 void AddDetails(const BatchItem& item, const BatchAnswer& answer, const Tokenizer& tokenizer,
-                Json& to) {
+                OrderedJson& to) {
   if (item.token_ids) {
-    to["token_ids"] = Json::array();
+    to["token_ids"] = OrderedJson::array();
     for (const SampledToken& token : answer.tokens) to["token_ids"].push_back(token.chosen.token);
   }
   if (item.logprobs) to["logprobs"] = Logprobs(item, answer, tokenizer);
@@ -53,8 +53,9 @@ void AddDetails(const BatchItem& item, const BatchAnswer& answer, const Tokenize
 
 std::string AnswerName(const BatchItem& item) { return absl::StrCat("line-", item.line); }
 
-Json OpenAiBody(const BatchItem& item, const BatchAnswer& answer, const Tokenizer& tokenizer) {
-  Json choice = {{"index", 0}};
+OrderedJson OpenAiBody(const BatchItem& item, const BatchAnswer& answer,
+                       const Tokenizer& tokenizer) {
+  OrderedJson choice = {{"index", 0}};
   if (item.is_chat()) {
     choice["message"] = {{"role", "assistant"}, {"content", answer.text}};
   } else {
@@ -63,12 +64,14 @@ Json OpenAiBody(const BatchItem& item, const BatchAnswer& answer, const Tokenize
   AddDetails(item, answer, tokenizer, choice);
   return {{"id", AnswerName(item)},
           {"object", item.is_chat() ? "chat.completion" : "text_completion"},
-          {"choices", Json::array({std::move(choice)})},
+          {"choices", OrderedJson::array({std::move(choice)})},
           {"usage", Usage(answer)},
           {"seed", item.sampling.seed}};
 }
 
-Json PlainId(const BatchItem& item) { return item.id.is_null() ? Json(item.line) : Json(item.id); }
+OrderedJson PlainId(const BatchItem& item) {
+  return item.id.is_null() ? OrderedJson(item.line) : OrderedJson(item.id);
+}
 
 }  // namespace
 
@@ -83,7 +86,7 @@ std::string AnswerLine(const BatchItem& item, const BatchAnswer& answer,
                    {"body", OpenAiBody(item, answer, tokenizer)}}},
                  {"error", nullptr}});
   }
-  Json json = {{"id", PlainId(item)}, {"text", answer.text}};
+  OrderedJson json = {{"id", PlainId(item)}, {"text", answer.text}};
   AddDetails(item, answer, tokenizer, json);
   json["usage"] = Usage(answer);
   json["seed"] = item.sampling.seed;
@@ -91,9 +94,9 @@ std::string AnswerLine(const BatchItem& item, const BatchAnswer& answer,
 }
 
 std::string ErrorLine(const BatchItem& item, const absl::Status& status) {
-  const Json error = {{"code", absl::StatusCodeToString(status.code())},
-                      {"message", std::string(status.message())},
-                      {"line", item.line}};
+  const OrderedJson error = {{"code", absl::StatusCodeToString(status.code())},
+                             {"message", std::string(status.message())},
+                             {"line", item.line}};
   if (item.is_openai) {
     return Dump({{"id", AnswerName(item)},
                  {"custom_id", item.id},

@@ -10,7 +10,7 @@
 namespace tern {
 namespace {
 
-constexpr std::chrono::seconds kConnectTimeout(3);
+constexpr std::chrono::seconds kPeerTimeout(3);
 
 }  // namespace
 
@@ -36,9 +36,8 @@ WeightsClient::Peer& WeightsClient::Find(const std::string& source) {
 absl::Status WeightsClient::Fetch(const std::string& source, const std::string& sha256,
                                   uint64_t offset, const ByteSink& sink) {
   Peer& peer = Find(source);
-  if (!source.empty() &&
-      (peer.is_gone ||
-       !peer.channel->WaitForConnected(std::chrono::system_clock::now() + kConnectTimeout))) {
+  if (!source.empty() && (peer.is_gone || !peer.channel->WaitForConnected(
+                                              std::chrono::system_clock::now() + kPeerTimeout))) {
     peer.is_gone = true;
     return absl::UnavailableError(absl::StrCat("worker ", source, ": does not answer"));
   }

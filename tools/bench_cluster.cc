@@ -21,7 +21,7 @@
 namespace tern {
 namespace {
 
-struct Flags {
+struct BenchClusterFlags {
   std::string model;
   std::string cpuset = "auto";
   size_t workers = 2;
@@ -88,7 +88,7 @@ uint64_t KvTokens(const ClusterBenchOptions& options) {
   return streams * stream + 2 * std::max(prompt, stream);
 }
 
-absl::Status Bench(const Flags& flags) {
+absl::Status Bench(const BenchClusterFlags& flags) {
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
   TERN_ASSIGN_OR_RETURN(std::vector<int> cpus, ParseCpuset(flags.cpuset, topology));
   if (cpus.size() < flags.workers) {
@@ -127,7 +127,7 @@ absl::Status Bench(const Flags& flags) {
 }  // namespace
 
 void AddBenchCluster(CLI::App& bench, absl::Status& status) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<BenchClusterFlags>();
   CLI::App* command = bench.add_subcommand(
       "cluster", "The same work by one process and by workers, over sockets of this machine");
   command->add_option("model", flags->model, "GGUF file or Hugging Face directory")->required();

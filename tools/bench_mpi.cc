@@ -22,7 +22,7 @@
 namespace tern {
 namespace {
 
-struct Flags {
+struct BenchMpiFlags {
   std::string model;
   size_t ranks = 2;
   MpiComparisonOptions options;
@@ -45,7 +45,7 @@ absl::StatusOr<std::vector<int>> CpusOfRanks(const Topology& topology, size_t ra
   return cpus;
 }
 
-absl::Status Bench(const Flags& flags) {
+absl::Status Bench(const BenchMpiFlags& flags) {
   SetLogLevel(LogLevel::kWarning);  // of a coordinator and its workers
   const MpiComparisonOptions& options = flags.options;
   TERN_ASSIGN_OR_RETURN(const ScratchFolder scratch, ScratchFolder::Make());
@@ -83,7 +83,7 @@ absl::Status Bench(const Flags& flags) {
 }  // namespace
 
 void AddBenchMpi(CLI::App& bench, absl::Status& status) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<BenchMpiFlags>();
   CLI::App* command = bench.add_subcommand(
       "mpi", "The same work by ranks of mpirun and by workers; hops, start and memory of ranks");
   command->add_option("model", flags->model, "GGUF file or Hugging Face directory")->required();

@@ -22,7 +22,7 @@ constexpr auto kTimeout = std::chrono::seconds(5);
 
 std::string Human(uint64_t bytes) { return HumanBytes(static_cast<double>(bytes)); }
 
-std::string Percent(double share) { return absl::StrFormat("%.1f %%", 100 * share); }
+std::string PercentText(double share) { return absl::StrFormat("%.1f %%", 100 * share); }
 
 std::string Layers(uint32_t first, uint32_t end) {
   return first == end ? "-" : absl::StrCat(first, "-", end - 1);
@@ -53,14 +53,14 @@ std::string Summary(const v1::GetStatusResponse& status) {
                         load.generated_tokens());
   absl::StrAppendFormat(&text, "  steps: %u in flight, %u done; bubble %s\n",
                         load.steps_in_flight(), load.steps_done(),
-                        load.has_bubble() ? Percent(load.bubble()) : "-");
+                        load.has_bubble() ? PercentText(load.bubble()) : "-");
   absl::StrAppendFormat(
       &text, "  KV cache: %u of %u pages held, %u kept for prompts that come again",
       load.kv_pages() - load.free_kv_pages(), load.kv_pages(), load.cached_kv_pages());
   if (load.admitted_tokens() > 0) {
     absl::StrAppend(&text, "; found there ",
-                    Percent(static_cast<double>(load.shared_tokens()) /
-                            static_cast<double>(load.admitted_tokens())));
+                    PercentText(static_cast<double>(load.shared_tokens()) /
+                                static_cast<double>(load.admitted_tokens())));
   }
   return text + "\n";
 }
@@ -88,9 +88,9 @@ std::string WorkersTable(const v1::GetStatusResponse& status) {
     absl::StrAppendFormat(&text, "  %-*s  %-8s %9s %8s %6u %10u %10s %7u  %-10s  %-10s  %s\n",
                           width, worker.name(), worker.state(),
                           Layers(worker.first_layer(), worker.end_layer()),
-                          worker.has_busy() ? Percent(worker.busy()) : "-", worker.steps_queued(),
-                          worker.steps_done(), Human(worker.memory_bytes()), worker.threads(),
-                          worker.cpuset(), worker.isa(), worker.hostname());
+                          worker.has_busy() ? PercentText(worker.busy()) : "-",
+                          worker.steps_queued(), worker.steps_done(), Human(worker.memory_bytes()),
+                          worker.threads(), worker.cpuset(), worker.isa(), worker.hostname());
   }
   return text;
 }

@@ -19,7 +19,7 @@ namespace {
 constexpr uint32_t kDim = 2560;
 constexpr uint32_t kWarmUp = 200;
 constexpr uint32_t kRounds = 2000;
-constexpr absl::Duration kLimit = absl::Seconds(60);
+constexpr absl::Duration kExchangeLimit = absl::Seconds(60);
 
 StepFrame OneRow() {
   StepFrame step;
@@ -100,7 +100,7 @@ absl::StatusOr<HopTimes> BenchHop(MpiWorld& world) {
   if (world.rank() < 2) times = PingPong(world);
   const absl::StatusOr<std::string> mine =
       times.ok() ? absl::StatusOr<std::string>("done") : times.status();
-  TERN_RETURN_IF_ERROR(Exchange(world, mine, kLimit).status());
+  TERN_RETURN_IF_ERROR(Exchange(world, mine, kExchangeLimit).status());
   return times;
 }
 

@@ -20,7 +20,7 @@ constexpr int kSmallRounds = 10;
 constexpr int kLargeRounds = 3;
 constexpr size_t kSmallBytes = 64;
 constexpr size_t kLargeBytes = size_t{1} << 20;
-constexpr absl::Duration kLimit = absl::Seconds(20);
+constexpr absl::Duration kLettersLimit = absl::Seconds(20);
 
 // Half of the fastest round trip.
 absl::StatusOr<double> OneWaySeconds(MpiWorld& world, int to, size_t bytes, int rounds) {
@@ -29,7 +29,7 @@ absl::StatusOr<double> OneWaySeconds(MpiWorld& world, int to, size_t bytes, int 
   for (int round = 0; round < rounds; ++round) {
     const absl::Time begin = MonotonicNow();
     world.PostLetter(to, letter);
-    TERN_RETURN_IF_ERROR(world.TakeLetter(to, kLimit).status());
+    TERN_RETURN_IF_ERROR(world.TakeLetter(to, kLettersLimit).status());
     fastest = std::min(fastest, absl::ToDoubleSeconds(MonotonicNow() - begin));
   }
   return std::max(fastest / 2, 1e-7);
@@ -37,7 +37,7 @@ absl::StatusOr<double> OneWaySeconds(MpiWorld& world, int to, size_t bytes, int 
 
 absl::Status Echo(MpiWorld& world, int from) {
   for (int round = 0; round < kSmallRounds + kLargeRounds; ++round) {
-    TERN_ASSIGN_OR_RETURN(std::string letter, world.TakeLetter(from, kLimit));
+    TERN_ASSIGN_OR_RETURN(std::string letter, world.TakeLetter(from, kLettersLimit));
     world.PostLetter(from, std::move(letter));
   }
   return absl::OkStatus();
@@ -68,7 +68,7 @@ absl::StatusOr<LinkSpeed> MeasureLink(MpiWorld& world, size_t from, size_t to) {
     const absl::Status echoed = Echo(world, static_cast<int>(from));
     if (!echoed.ok()) mine = echoed;
   }
-  TERN_ASSIGN_OR_RETURN(const std::vector<std::string> all, Exchange(world, mine, kLimit));
+  TERN_ASSIGN_OR_RETURN(const std::vector<std::string> all, Exchange(world, mine, kLettersLimit));
   return Parse(all[from]);
 }
 

@@ -14,7 +14,7 @@
 namespace tern {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 // Measured times differ by as much from one start to the next.
 constexpr double kReplicaGain = 1.03;

@@ -9,7 +9,7 @@
 namespace tern {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 constexpr uint64_t kSmallModelBytes = uint64_t{64} << 20;
 

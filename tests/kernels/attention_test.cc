@@ -161,7 +161,7 @@ struct SumsBuffer {
   AttentionSums get() { return {max.data(), sum.data(), out.data()}; }
 };
 
-struct Problem {
+struct AttentionProblem {
   Shape shape;
   std::vector<float> queries;  // [positions, heads * dim + 5]
   std::vector<Block> blocks;
@@ -188,9 +188,9 @@ struct Problem {
 
 // A causal window of `window` tokens over `blocks` blocks, whose last row attends to
 // `last_token` at most. What no row attends to is poisoned.
-Problem MakeProblem(const Shape& shape, size_t blocks, size_t last_token, size_t window,
-                    std::mt19937_64& rng) {
-  Problem p{shape, {}, {}, {}};
+AttentionProblem MakeProblem(const Shape& shape, size_t blocks, size_t last_token, size_t window,
+                             std::mt19937_64& rng) {
+  AttentionProblem p{shape, {}, {}, {}};
   std::normal_distribution<float> normal;
   p.queries.resize(shape.positions * p.stride());
   for (float& query : p.queries) query = normal(rng);
@@ -212,7 +212,7 @@ Problem MakeProblem(const Shape& shape, size_t blocks, size_t last_token, size_t
   return p;
 }
 
-std::vector<RowSums> PlainSums(const Problem& p) {
+std::vector<RowSums> PlainSums(const AttentionProblem& p) {
   std::vector<RowSums> sums(p.shape.rows());
   for (size_t row = 0; row < sums.size(); ++row) {
     sums[row].out.assign(p.shape.dim, 0);
@@ -244,7 +244,7 @@ class AttentionTest : public ::testing::TestWithParam<AttentionKernel> {
   }
 
   // The blocks merged as they come, and each by itself and merged afterwards.
-  static void ExpectExact(const Problem& p, const std::string& where) {
+  static void ExpectExact(const AttentionProblem& p, const std::string& where) {
     const AttentionKernel& kernel = GetParam();
     const std::vector<RowSums> want = PlainSums(p);
     const size_t rows = p.shape.rows(), padded = p.blocks[0].padded();
@@ -269,7 +269,7 @@ TEST_P(AttentionTest, EqualsTheDocumentedOrder) {
       for (const size_t positions : {1, 2, 7, 12}) {
         const Shape shape = {positions, heads, dim};
         const size_t last = positions - 1 + rng() % (kAttentionBlockTokens - positions + 1);
-        const Problem p = MakeProblem(shape, 1, last, kAttentionBlockTokens, rng);
+        const AttentionProblem p = MakeProblem(shape, 1, last, kAttentionBlockTokens, rng);
         ExpectExact(p, testing::PrintToString(positions) + " positions, " +
                            testing::PrintToString(heads) + " heads of " +
                            testing::PrintToString(dim) + ", last token " +
@@ -294,7 +294,7 @@ TEST_P(AttentionTest, MergesBlocksInOrder) {
 // The documented order itself: f32, within what its roundings can do.
 TEST_P(AttentionTest, IsSoftmaxAttention) {
   std::mt19937_64 rng(7);
-  const Problem p = MakeProblem({3, 4, 128}, 3, 700, 1000, rng);
+  const AttentionProblem p = MakeProblem({3, 4, 128}, 3, 700, 1000, rng);
   const size_t padded = p.blocks[0].padded();
   SumsBuffer sums(p.shape.rows(), padded);
   for (size_t block = 0; block < 3; ++block) p.Run(GetParam(), false, block, sums.get());
@@ -413,7 +413,7 @@ TEST_P(AttentionTest, Q8EqualsTheDocumentedOrder) {
          {Shape{1, 1, dim}, Shape{1, 4, dim}, Shape{7, 3, dim}, Shape{12, 4, dim}}) {
       for (const size_t window : {1, 40, 256}) {
         const size_t last = shape.positions - 1 + rng() % (kAttentionBlockTokens - shape.positions);
-        Problem p = MakeProblem(shape, 1, last, window, rng);
+        AttentionProblem p = MakeProblem(shape, 1, last, window, rng);
         const std::vector<AttentionRange>& ranges = p.ranges[0];
         Q8Part keys(dim, true, rng), values(dim, false, rng);
         keys.PoisonOutside(ranges.front().begin, ranges.back().end, true);

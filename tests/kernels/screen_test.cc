@@ -14,7 +14,7 @@ namespace {
 
 using ::testing::ElementsAreArray;
 
-constexpr int32_t kUntouched = 12345;
+constexpr int32_t kUntouchedSum = 12345;
 
 struct Int8Matrix {
   size_t rows;
@@ -69,7 +69,7 @@ class ScreenTest : public ::testing::TestWithParam<ScreenKernel> {
     std::vector<int32_t> x_sums(vectors, 0);
     for (size_t i = 0; i < x.size(); ++i) x_sums[i / q.cols] += kQ8R16Zero * x[i];
     const std::vector<uint8_t> packed = PackMatrix(q);
-    std::vector<int32_t> sums(vectors * stride, kUntouched);
+    std::vector<int32_t> sums(vectors * stride, kUntouchedSum);
     GetParam().run({.weights = packed.data(),
                     .x = x.data(),
                     .x_stride = q.cols,
@@ -81,7 +81,7 @@ class ScreenTest : public ::testing::TestWithParam<ScreenKernel> {
                     .tokens = vectors});
     for (size_t v = 0; v < vectors; ++v) {
       std::vector<int32_t> want = PlainSums(q, x.data() + v * q.cols, padded_rows);
-      want.resize(stride, kUntouched);
+      want.resize(stride, kUntouchedSum);
       EXPECT_THAT(std::vector<int32_t>(sums.begin() + static_cast<ptrdiff_t>(v * stride),
                                        sums.begin() + static_cast<ptrdiff_t>((v + 1) * stride)),
                   ElementsAreArray(want))

@@ -7,18 +7,13 @@
 #include <algorithm>
 
 #include "tests/formats/gguf_bytes.h"
+#include "tests/text/testdata_files.h"
 #include "text/byte_alphabet.h"
 
 namespace tern {
 namespace {
 
 using ::testing::HasSubstr;
-
-const Tokenizer& Sample() {
-  static const auto file = GgufFile::Open(TERN_TESTDATA "/tokenizer.gguf").value();
-  static const auto tokenizer = Tokenizer::Create(ReadVocabulary(*file).value()).value();
-  return *tokenizer;
-}
 
 std::string Spelled(const std::vector<TokenId>& ids) {
   std::string text;

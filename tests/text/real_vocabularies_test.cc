@@ -3,8 +3,6 @@
 // built where the folder TERN_VOCABULARIES has them.
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -14,17 +12,12 @@
 #include "absl/strings/str_split.h"
 #include "base/sha256.h"
 #include "formats/gguf.h"
+#include "tests/text/testdata_files.h"
 #include "text/tokenizer.h"
 #include "text/vocabulary_directory.h"
 
 namespace tern {
 namespace {
-
-std::string Slurp(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  EXPECT_TRUE(in) << path;
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 std::vector<TokenId> Ids(absl::string_view line) {
   std::vector<TokenId> ids;

@@ -12,6 +12,7 @@
 #include <random>
 
 #include "tests/formats/gguf_bytes.h"
+#include "tests/text/testdata_files.h"
 #include "text/byte_alphabet.h"
 
 namespace tern {
@@ -20,12 +21,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-const Tokenizer& Sample() {
-  static const auto file = GgufFile::Open(TERN_TESTDATA "/tokenizer.gguf").value();
-  static const auto tokenizer = Tokenizer::Create(ReadVocabulary(*file).value()).value();
-  return *tokenizer;
-}
 
 std::string Decoded(const Tokenizer& tokenizer, const std::vector<TokenId>& ids) {
   std::string text;

@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -14,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "formats/gguf_writer.h"
+#include "tests/text/testdata_files.h"
 #include "text/sentencepiece_model.h"
 #include "text/tiktoken.h"
 #include "text/tokenizer.h"
@@ -23,12 +22,6 @@ namespace tern {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::string Slurp(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  EXPECT_TRUE(in) << path;
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 absl::StatusOr<Vocabulary> Parse(const std::string& file, const std::string& bytes) {
   return absl::EndsWith(file, ".json") ? ParseTokenizerJson(bytes, file)
