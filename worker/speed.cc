@@ -30,10 +30,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Everything is measured once after the other, again and again for so long, and so often at least.
-// The median counts: a plan is for what the machine usually does, not for its best moment.
+// Everything is measured once after the other, again and again for so long, and so often at least,
+// but no more once that took too long. The median counts: a plan is for what the machine usually
+// does, not for its best moment.
 constexpr std::chrono::duration<double> kMeasureFor(1);
 constexpr int kLeastPasses = 3;
+constexpr std::chrono::duration<double> kTooLong(10);
 // A step that would take longer is not run.
 constexpr double kMostSeconds = 0.25;
 // Rows of one sequence in a step: so few that attention hardly counts.
@@ -317,8 +319,11 @@ absl::StatusOr<WorkerSpeed> MeasureSpeed(const Kernels& kernels, ThreadPool& poo
   TERN_ASSIGN_OR_RETURN(MeasuredModel model, MeasuredModel::Create(config, as_large, pool));
   MeasuredReading reading(pool);
   Times times;
-  const auto end = Clock::now() + kMeasureFor;
-  for (int pass = 0; pass < kLeastPasses || Clock::now() < end; ++pass) {
+  const auto start = Clock::now();
+  const auto is_enough = [&start](int passes) {
+    return Clock::now() - start > (passes < kLeastPasses ? kTooLong : kMeasureFor);
+  };
+  for (int pass = 0; !is_enough(pass); ++pass) {
     MeasureRows([&](uint32_t rows) { return model.LayersSeconds(rows); }, times.layers);
     MeasureRows([&](uint32_t rows) { return model.HeadSeconds(rows); }, times.head);
     times.attention.Add(model.AttentionSeconds(KvType::kF16));

@@ -25,10 +25,10 @@ struct Problem {
   }
 
   float Want(size_t token, size_t row) const {
+    const int8_t* weights = trits.data() + row * cols;
+    const int8_t* x = codes.data() + token * CodesStride(cols);
     int32_t sum = 0;
-    for (size_t c = 0; c < cols; ++c) {
-      sum += trits[row * cols + c] * codes[token * CodesStride(cols) + c];
-    }
+    for (size_t c = 0; c < cols; ++c) sum += weights[c] * x[c];
     return static_cast<float>(sum) * (matrix.scale / factors[token]);
   }
 };
@@ -76,8 +76,9 @@ TEST(BitLinearTest, IsTheScaledIntegerSum) {
         }
         for (size_t t = 0; t < tokens; ++t) {
           for (size_t r = 0; r < rows; ++r) {
-            ASSERT_EQ(out[t * rows + r], p.Want(t, r));
-            ASSERT_EQ(added[t * rows + r], 0.25f + p.Want(t, r));
+            const float want = p.Want(t, r);
+            ASSERT_EQ(out[t * rows + r], want);
+            ASSERT_EQ(added[t * rows + r], 0.25f + want);
           }
         }
       }
