@@ -85,6 +85,7 @@ void Membership::On(const DrainWorker& event) {
   // A move that was begun does not know of it.
   if (move_.has_value()) GiveUpMove(absl::StrCat("worker ", event.name, " is to be drained"));
   reconsider_ = true;
+  failed_moves_ = 0;
   move_at_ = absl::InfinitePast();
   if (phase_ == Phase::kIdle || phase_ == Phase::kServing) DismissDrained();
 }
