@@ -28,15 +28,19 @@ void LinkProbes::Remove(WorkerId worker) {
                                     [&](const auto& entry) { return entry.second == host; });
   // A host that comes back may have another network.
   if (is_gone) {
-    std::erase_if(speeds_, [&](const auto& entry) {
+    const auto is_of_host = [&](const auto& entry) {
       return entry.first.first == host || entry.first.second == host;
-    });
+    };
+    std::erase_if(speeds_, is_of_host);
+    std::erase_if(failed_, is_of_host);
   }
 }
 
 std::vector<LinkProbes::Probe> LinkProbes::Start(absl::Time now) {
   std::vector<Probe> started;
-  while (const std::optional<Probe> next = Next(now)) started.push_back(*next);
+  for (const bool again : {false, true}) {
+    while (const std::optional<Probe> next = Next(now, again)) started.push_back(*next);
+  }
   return started;
 }
 
@@ -54,7 +58,18 @@ std::map<std::string, std::vector<LinkProbes::WorkerId>> LinkProbes::ProbedHosts
   return probed;
 }
 
-std::optional<LinkProbes::Probe> LinkProbes::Next(absl::Time now) {
+bool LinkProbes::idle() const {
+  return std::all_of(at_work_.begin(), at_work_.end(),
+                     [&](const auto& entry) { return failed_.contains(entry.second.hosts); });
+}
+
+bool LinkProbes::IsDue(const Pair& pair, absl::Time now, bool again) const {
+  if (!again) return !speeds_.contains(pair);
+  const auto failed = failed_.find(pair);
+  return failed != failed_.end() && now >= failed->second;
+}
+
+std::optional<LinkProbes::Probe> LinkProbes::Next(absl::Time now, bool again) {
   const std::map<std::string, std::vector<WorkerId>> probed = ProbedHosts();
   for (const auto& [from_host, senders] : probed) {
     if (IsBusy(from_host)) continue;
@@ -62,7 +77,7 @@ std::optional<LinkProbes::Probe> LinkProbes::Next(absl::Time now) {
       const Pair pair = {from_host, to_host};
       const bool to_itself = from_host == to_host;
       if (to_itself && receivers.size() < 2) continue;
-      if (speeds_.contains(pair) || IsBusy(to_host)) continue;
+      if (!IsDue(pair, now, again) || IsBusy(to_host)) continue;
       const Probe probe = {++last_number_, senders.front(), receivers[to_itself ? 1 : 0]};
       at_work_[probe.number] = {probe, pair, now + kProbePatience};
       return probe;
@@ -71,14 +86,24 @@ std::optional<LinkProbes::Probe> LinkProbes::Next(absl::Time now) {
   return std::nullopt;
 }
 
-std::optional<std::pair<LinkProbes::WorkerId, LinkProbes::WorkerId>> LinkProbes::Finish(
-    uint64_t number, std::optional<LinkSpeed> found) {
+std::optional<LinkProbes::Ended> LinkProbes::Finish(uint64_t number, std::optional<LinkSpeed> found,
+                                                    absl::Time now) {
   const auto work = at_work_.find(number);
   if (work == at_work_.end()) return std::nullopt;
   const Probe probe = work->second.probe;
-  speeds_[work->second.hosts] = found.value_or(kUnusable);
+  const Pair hosts = work->second.hosts;
   at_work_.erase(work);
-  return std::pair(probe.from, probe.to);
+  const bool had_failed = failed_.erase(hosts) > 0;
+  speeds_[hosts] = found.value_or(kUnusable);
+  if (!found.has_value()) failed_[hosts] = now + kProbeAgain;
+  return Ended{probe.from, probe.to, /*is_news=*/found.has_value() || !had_failed};
+}
+
+void LinkProbes::Doubt(WorkerId from, WorkerId to) {
+  const std::optional<Pair> pair = PairOf(from, to);
+  if (!pair.has_value()) return;
+  speeds_.erase(*pair);
+  failed_.erase(*pair);
 }
 
 std::vector<uint64_t> LinkProbes::Overdue(absl::Time now) const {
@@ -89,11 +114,17 @@ std::vector<uint64_t> LinkProbes::Overdue(absl::Time now) const {
   return numbers;
 }
 
-std::optional<LinkSpeed> LinkProbes::Speed(WorkerId from, WorkerId to) const {
+std::optional<LinkProbes::Pair> LinkProbes::PairOf(WorkerId from, WorkerId to) const {
   const auto a = hosts_.find(from);
   const auto b = hosts_.find(to);
   if (a == hosts_.end() || b == hosts_.end()) return std::nullopt;
-  const auto found = speeds_.find({a->second, b->second});
+  return Pair(a->second, b->second);
+}
+
+std::optional<LinkSpeed> LinkProbes::Speed(WorkerId from, WorkerId to) const {
+  const std::optional<Pair> pair = PairOf(from, to);
+  if (!pair.has_value()) return std::nullopt;
+  const auto found = speeds_.find(*pair);
   if (found == speeds_.end()) return std::nullopt;
   return found->second;
 }

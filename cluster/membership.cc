@@ -221,6 +221,7 @@ void Membership::Hear(Member& member, const StageFailed& message) {
     for (size_t i = 0; i + 1 < pipeline_.stages.size(); ++i) {
       if (pipeline_.stages[i].worker != member.id) continue;
       absl::StrAppend(&reason, " (its next stage is on worker ", pipeline_.stages[i + 1].name, ")");
+      probes_.Doubt(member.id, pipeline_.stages[i + 1].worker);
     }
   } else {
     ++member.failures;

@@ -37,9 +37,9 @@ void Membership::StartProbes() {
 
 void Membership::FinishProbe(uint64_t number, const absl::StatusOr<LinkSpeed>& found) {
   const auto ends =
-      probes_.Finish(number, found.ok() ? std::optional<LinkSpeed>(*found) : std::nullopt);
-  if (!ends.has_value()) return;
-  Say("link from ", members_.at(ends->first).info.name, " to ", members_.at(ends->second).info.name,
+      probes_.Finish(number, found.ok() ? std::optional<LinkSpeed>(*found) : std::nullopt, now_);
+  if (!ends.has_value() || !ends->is_news) return;
+  Say("link from ", members_.at(ends->from).info.name, " to ", members_.at(ends->to).info.name,
       ": ",
       found.ok() ? Describe(*found) : absl::StrCat("probe failed: ", found.status().message()));
   reconsider_ = true;
