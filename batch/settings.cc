@@ -10,6 +10,7 @@ nlohmann::ordered_json ToJson(const BatchSettings& settings) {
   return {{"model", settings.model},
           {"build", settings.build},
           {"kv", settings.kv_type},
+          {"context", settings.context},
           {"chat_format", settings.chat_format},
           {"max_tokens", settings.max_tokens},
           {"temperature", sampling.temperature},

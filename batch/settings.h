@@ -17,6 +17,7 @@ struct BatchSettings {
   std::string model;          // digest of its file
   std::string build;          // version of Tern
   std::string kv_type;        // "f16", "f32" or "q8"
+  uint32_t context = 0;       // most tokens of a prompt and its answer
   std::string chat_format;    // its name; empty: the model has none
   SamplingParams sampling;    // of lines that say nothing else; the seed plus the line's number
   uint32_t max_tokens = 128;  // likewise

@@ -130,7 +130,7 @@ class Coordinator::Impl {
 absl::Status Coordinator::Impl::OpenModel(const CoordinatorOptions& options,
                                           const std::function<void(float)>& progress) {
   const TensorDigests known_digests(options.model_path, DefaultCacheDirectory());
-  TERN_ASSIGN_OR_RETURN(file_, ModelFile::Open(options.model_path));
+  TERN_ASSIGN_OR_RETURN(file_, ModelFile::Open(options.model_path, {.context = options.context}));
   const ModelConfig& config = file_->config();
   TERN_ASSIGN_OR_RETURN(const Vocabulary vocabulary, file_->ReadVocabulary());
   TERN_ASSIGN_OR_RETURN(tokenizer_, file_->MakeTokenizer(vocabulary));
@@ -209,8 +209,12 @@ absl::Status Coordinator::Impl::StartServer(const Address& listen) {
 }
 
 ControllerOptions Coordinator::Impl::ControllerSetup(const CoordinatorOptions& options) {
-  const uint64_t kv_tokens =
-      options.kv_tokens == 0 ? 2 * uint64_t{manifest_.config.context} : options.kv_tokens;
+  const uint64_t context = manifest_.config.context;
+  const uint64_t kv_tokens = options.kv_tokens == 0 ? 2 * context : options.kv_tokens;
+  if (kv_tokens < context) {
+    LogWarning("KV cache: found ", kv_tokens, " tokens, want the context at least, so it has ",
+               context);
+  }
   std::error_code ignored;
   return {.membership = {.workers = options.workers,
                          .max_workers = options.max_workers,

@@ -28,7 +28,8 @@ struct CoordinatorOptions {
   Objective objective = Objective::kThroughput;
   uint32_t streams = 8;     // that generate at once
   double prompt_ratio = 4;  // tokens of prompts for each that is generated, to plan for
-  uint64_t kv_tokens = 0;   // KV cache over all sequences; 0: twice the context
+  uint32_t context = 0;     // most tokens of a sequence; 0: what the model allows
+  uint64_t kv_tokens = 0;   // KV cache over all sequences, at least the context; 0: twice that
   KvType kv_type = KvType::kF16;
   uint32_t max_rows = 256;         // of a step
   WireType wire = WireType::kF32;  // of activations between workers

@@ -180,6 +180,15 @@ absl::Status Validate(const ModelConfig& config) {
   });
 }
 
+absl::Status LimitContext(uint32_t most, ModelConfig& config) {
+  if (most > config.context) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("context: found ", most, ", want at most ", config.context, ", the model's"));
+  }
+  if (most > 0) config.context = most;
+  return absl::OkStatus();
+}
+
 std::vector<TensorSpec> LayerTensors(const ModelConfig& config, uint32_t layer) {
   const std::string prefix = absl::StrCat("blk.", layer, ".");
   std::vector<TensorSpec> tensors;

@@ -86,6 +86,10 @@ struct ModelConfig {
 // together. INVALID_ARGUMENT naming the field otherwise.
 absl::Status Validate(const ModelConfig& config);
 
+// Makes `most`, unless it is 0, the most tokens of a sequence. INVALID_ARGUMENT if the model does
+// not allow as many.
+absl::Status LimitContext(uint32_t most, ModelConfig& config);
+
 // Columns whose products are summed as integers before they are scaled, where columns have scales
 // of their own: the smallest group of any file type, so that sums and bits do not depend on which
 // of them holds the weights.

@@ -89,6 +89,7 @@ absl::StatusOr<std::unique_ptr<ModelFile>> ModelFile::Open(const std::string& pa
   file->layers_.push_back(
       std::make_unique<IdentifiedSource>(*file->tensors_, path, options.dialect));
   file->tensors_ = file->layers_.back().get();
+  TERN_RETURN_IF_ERROR(LimitContext(options.context, file->config_));
   return file;
 }
 

@@ -22,6 +22,7 @@ class HfModel;
 
 struct ModelFileOptions {
   I2SDialect dialect = I2SDialect::kCanonical;  // that I2_S tensors of a GGUF file are read in
+  uint32_t context = 0;  // most tokens of a sequence, less than the model allows; 0: what it does
 };
 
 // Immutable but for ForgetVocabulary, thread-safe.
@@ -30,7 +31,7 @@ class ModelFile {
   // Opens a GGUF file or a Hugging Face directory and checks that this build can run it. Weights
   // are not read yet, but for a few that tell what kind they are. NOT_FOUND if there is nothing at
   // `path`, DATA_LOSS if it is damaged, FAILED_PRECONDITION if it is sound and cannot be run: the
-  // message says why and what to do.
+  // message says why and what to do. INVALID_ARGUMENT for a context that the model does not allow.
   static absl::StatusOr<std::unique_ptr<ModelFile>> Open(const std::string& path,
                                                          const ModelFileOptions& options = {});
 

@@ -82,7 +82,8 @@ absl::Status CheckOptions(const LocalClusterOptions& options) {
 absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Open(
     const std::string& path, const LocalClusterOptions& options) {
   TERN_RETURN_IF_ERROR(CheckOptions(options));
-  TERN_ASSIGN_OR_RETURN(std::unique_ptr<ModelFile> file, ModelFile::Open(path));
+  TERN_ASSIGN_OR_RETURN(std::unique_ptr<ModelFile> file,
+                        ModelFile::Open(path, {.context = options.context}));
   TERN_ASSIGN_OR_RETURN(const Vocabulary vocabulary, file->ReadVocabulary());
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, file->MakeTokenizer(vocabulary));
   std::unique_ptr<LocalCluster> cluster(new LocalCluster(std::move(file), std::move(tokenizer)));

@@ -29,6 +29,7 @@ struct LocalClusterOptions {
   bool may_cache = false;  // see Kernels
   size_t l2_bytes = 0;     // see Kernels
   KvType kv_type = KvType::kF16;
+  uint32_t context = 0;    // most tokens of a sequence; 0: what the model allows
   uint64_t kv_tokens = 0;  // KV cache over all sequences; the context if that is more
   uint32_t prefill_chunk = 64;
   uint32_t max_rows = 256;

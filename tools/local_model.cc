@@ -28,9 +28,10 @@ void LocalModelFlags::AddTo(CLI::App& command) {
                      "Force kernels: an instruction set, a packing, or both, e.g. avx2,t2r16");
 }
 
-absl::StatusOr<OpenedModel> OpenModel(const std::string& path, bool needs_tokenizer) {
+absl::StatusOr<OpenedModel> OpenModel(const std::string& path, bool needs_tokenizer,
+                                      const ModelFileOptions& options) {
   OpenedModel opened;
-  TERN_ASSIGN_OR_RETURN(opened.file, ModelFile::Open(path));
+  TERN_ASSIGN_OR_RETURN(opened.file, ModelFile::Open(path, options));
   for (const std::string& note : opened.file->notes()) {
     std::fprintf(stderr, "note: %s\n", note.c_str());
   }

@@ -35,7 +35,8 @@ struct OpenedModel {
 
 // Opens a model and its tokenizer, and prints their notes to stderr. Errors of both; a model
 // without a tokenizer is one of them only if `needs_tokenizer`.
-absl::StatusOr<OpenedModel> OpenModel(const std::string& path, bool needs_tokenizer);
+absl::StatusOr<OpenedModel> OpenModel(const std::string& path, bool needs_tokenizer,
+                                      const ModelFileOptions& options = {});
 
 struct LocalModel {
   std::unique_ptr<ModelFile> file;

@@ -16,6 +16,9 @@ void AddPipelineFlags(CLI::App& app, MpiFlags& flags) {
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
   AddKvChoice(app, flags.kv);
+  app.add_option("--context", flags.context,
+                 "Most tokens of a prompt and its answer; 0: what the model allows")
+      ->capture_default_str();
   app.add_option("--kv-tokens", flags.kv_tokens,
                  "KV cache of a pipeline, in tokens over all its requests; 0: 16384, or the "
                  "context if that is more")

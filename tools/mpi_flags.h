@@ -27,6 +27,7 @@ struct MpiFlags {
   bool plan_only = false;
   uint32_t in_flight = 256;
   KvType kv = KvType::kF16;
+  uint32_t context = 0;
   uint64_t kv_tokens = 0;
   uint32_t max_rows = 256;
   uint32_t prefill_chunk = 64;

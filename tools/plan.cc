@@ -80,11 +80,7 @@ absl::Status SetLengths(const PlanFlags& flags, ModelConfig& config, PlanOptions
                         SimulationOptions& simulation) {
   TERN_ASSIGN_OR_RETURN(simulation.prompt, ParseLengths("--prompt-tokens", flags.prompt_tokens));
   TERN_ASSIGN_OR_RETURN(simulation.output, ParseLengths("--output-tokens", flags.output_tokens));
-  if (flags.context > config.context) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--context: found ", flags.context, ", want at most ", config.context, ", the model's"));
-  }
-  if (flags.context > 0) config.context = flags.context;
+  TERN_RETURN_IF_ERROR(LimitContext(flags.context, config));
   const double cached = MeanOf(simulation.prompt) + MeanOf(simulation.output) / 2;
   options.cached_tokens =
       static_cast<uint32_t>(std::min(cached, static_cast<double>(config.context - 1)));

@@ -32,6 +32,7 @@ struct RunFlags {
   uint64_t memory_bytes = 0;
   std::string kernel;
   KvType kv = KvType::kF16;
+  uint32_t context = 0;
   bool echo = false;
   GenerationFlags generation;
 };
@@ -85,6 +86,7 @@ absl::StatusOr<LocalClusterOptions> ClusterOptions(const RunFlags& flags, Progre
   options.isa = flags.kernel;
   options.may_cache = true;
   options.kv_type = flags.kv;
+  options.context = flags.context;
   options.progress = [bar](float share) { bar->Update(share); };
   TERN_ASSIGN_OR_RETURN(const Topology topology, DetectTopology());
   TERN_ASSIGN_OR_RETURN(options.cpus, ParseCpuset(flags.cpuset, topology));
@@ -154,6 +156,11 @@ void AddRun(CLI::App& app, absl::Status& status) {
   command->add_option("--kernel", flags->kernel,
                       "Force kernels: an instruction set, a packing, or both, e.g. avx2,t2r16");
   AddKvChoice(*command, flags->kv);
+  command
+      ->add_option("--context", flags->context,
+                   "Most tokens of the prompt and its answer, which the KV cache has room for; 0: "
+                   "what the model allows")
+      ->capture_default_str();
   command->add_flag("--echo", flags->echo, "Print the prompt before its continuation");
   AddGenerationFlags(*command, flags->generation);
   command->callback([flags, &status] { status = Run(*flags); });

@@ -111,8 +111,12 @@ void AddServe(CLI::App& app, absl::Status& status) {
       ->check(CLI::Range(0.0, 1000.0))
       ->capture_default_str();
   command
+      ->add_option("--context", options.context,
+                   "Most tokens of a prompt and its answer; 0: what the model allows")
+      ->capture_default_str();
+  command
       ->add_option("--kv-tokens", options.kv_tokens,
-                   "KV cache over all sequences, in tokens; 0: twice the context")
+                   "KV cache over all sequences, in tokens, at least the context; 0: twice that")
       ->capture_default_str();
   AddKvChoice(*command, options.kv_type);
   const Choices<WireType> wires = {{"f32", WireType::kF32}, {"bf16", WireType::kBf16}};

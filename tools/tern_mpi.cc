@@ -58,12 +58,14 @@ struct Machine {
 
 absl::StatusOr<Opened> Open(const MpiFlags& flags, int rank) {
   Opened opened;
+  const ModelFileOptions options{.context = flags.context};
   if (rank == 0) {
-    TERN_ASSIGN_OR_RETURN(OpenedModel model, OpenModel(flags.model, /*needs_tokenizer=*/true));
+    TERN_ASSIGN_OR_RETURN(OpenedModel model,
+                          OpenModel(flags.model, /*needs_tokenizer=*/true, options));
     opened.file = std::move(model.file);
     opened.tokenizer = std::move(model.tokenizer);
   } else {
-    TERN_ASSIGN_OR_RETURN(opened.file, ModelFile::Open(flags.model));
+    TERN_ASSIGN_OR_RETURN(opened.file, ModelFile::Open(flags.model, options));
   }
   TERN_ASSIGN_OR_RETURN(opened.topology, DetectTopology());
   opened.info = DescribeRank(opened.topology);
@@ -137,12 +139,13 @@ absl::StatusOr<MpiPlan> Plan(const MpiFlags& flags, const ModelConfig& config,
   return MakeMpiPlan(config, cluster, options, report);
 }
 
-BatchSettings SettingsOf(const MpiFlags& flags, const std::string& model_digest,
+BatchSettings SettingsOf(const MpiFlags& flags, const std::string& model_digest, uint32_t context,
                          const absl::StatusOr<ChatFormat>& format) {
   BatchSettings settings;
   settings.model = model_digest;
   settings.build = kVersion;
   settings.kv_type = KvTypeName(flags.kv);
+  settings.context = context;
   settings.chat_format = format.ok() ? ChatFormatName(*format) : "";
   settings.sampling = flags.generation.sampling;
   settings.sampling.seed = flags.generation.seed.value_or(0);
@@ -216,7 +219,7 @@ class Rank {
     } else {
       TERN_ASSIGN_OR_RETURN(format_, ParseChatFormat(flags_.chat_template));
     }
-    settings_ = SettingsOf(flags_, opened.info.model, format_);
+    settings_ = SettingsOf(flags_, opened.info.model, opened.file->config().context, format_);
     TERN_ASSIGN_OR_RETURN(files_, BatchFiles::Open(flags_, settings_));
     return absl::OkStatus();
   }

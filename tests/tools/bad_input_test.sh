@@ -97,6 +97,7 @@ refuse "no-such-file" "$tern" bench --compare "$scratch/no-such-file" "$scratch/
 refuse "text.gguf" "$tern" bench --compare "$scratch/text.gguf" "$scratch/text.gguf"
 
 # Addresses.
+refuse "context: found 1000000, want at most" "$tern" serve --model "$model" --listen 127.0.0.1:0 --context 1000000
 refuse "insecure" "$tern" serve --model "$model" --listen 0.0.0.0:0
 refuse "listen" "$tern" serve --model "$model" --listen nonsense
 refuse "127.0.0.1:1" "$tern" generate x --coordinator 127.0.0.1:1

@@ -250,6 +250,24 @@ TEST(LocalClusterTest, RefusesOptionsThatDoNotFitTheModel) {
             absl::StatusCode::kNotFound);
 }
 
+TEST(LocalClusterTest, ASmallerContextEndsRequestsEarlierAndChangesNoToken) {
+  const auto generate = [](uint32_t context) {
+    LocalClusterOptions options;
+    options.context = context;
+    const auto cluster = LocalCluster::Open(TinyModelPath(), options).value();
+    EXPECT_EQ(cluster->stage(0).cache().pages(), KvPagesFor(cluster->config().context));
+    const auto recorder = std::make_shared<Recorder>();
+    cluster->engine().Submit(LongRequest(*cluster), recorder);
+    return recorder->Wait();
+  };
+  const Outcome all = generate(0);
+  const Outcome some = generate(64);
+  EXPECT_EQ(some.reason, FinishReason::kLength);
+  ASSERT_LT(some.tokens.size(), 64u);
+  ASSERT_GT(some.tokens.size(), 32u);
+  EXPECT_TRUE(std::equal(some.tokens.begin(), some.tokens.end(), all.tokens.begin()));
+}
+
 TEST(LocalClusterTest, LoadingTellsItsProgress) {
   LocalClusterOptions options;
   options.stages = 3;
