@@ -27,8 +27,9 @@ constexpr uint32_t kStreamPrompt = 1;
 // That a stream may generate while the requests of others are on their way.
 constexpr uint32_t kAheadTokens = 192;
 
-// How long clients that ask for nothing are looked at: each pings once in that time.
-constexpr absl::Duration kIdleTime = absl::Seconds(10);
+// How long clients that ask for nothing are looked at: each pings once in that time. What came
+// before has come to its end a while later.
+constexpr absl::Duration kIdleTime = absl::Seconds(10), kSettleTime = absl::Seconds(3);
 
 // One deployment's numbers of one round.
 struct Round {
@@ -268,6 +269,7 @@ absl::StatusOr<ManyStreams> ClusterBench::RunManyStreams(Deployment& deployment)
 
 // Of one processor, while this process idles.
 double IdleShare() {
+  absl::SleepFor(kSettleTime);
   const double before = ProcessorSeconds();
   const Stopwatch clock;
   absl::SleepFor(kIdleTime);
