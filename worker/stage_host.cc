@@ -233,14 +233,8 @@ void StageHost::Drop() {
     runner = std::move(runner_);
     epoch_ = 0;
   }
-  if (runner != nullptr) KeepWeights(runner->Finish());
-  if (stage_ != nullptr) KeepWeights(std::move(stage_));
-}
-
-void StageHost::KeepWeights(std::unique_ptr<Stage> stage) {
-  kept_layers_ = order_.layers;
-  kept_model_ = order_.model_digest;
-  kept_ = stage->TakeWeights();
+  if (runner != nullptr) kept_ = runner->Finish()->TakeWeights();
+  if (stage_ != nullptr) kept_ = std::exchange(stage_, nullptr)->TakeWeights();
 }
 
 void StageHost::OnFrame(uint64_t epoch, Frame frame) {

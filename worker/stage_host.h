@@ -75,7 +75,6 @@ class StageHost {
   absl::StatusOr<FetchedBytes> LoadWeights(const PrepareStage& order,
                                            const std::function<bool()>& cancelled);
   absl::StatusOr<FetchedBytes> Prefetch(const PrepareStage& order);
-  void KeepWeights(std::unique_ptr<Stage> stage);
   absl::Status Link(const PrepareStage& order);
   void Drop() ABSL_LOCKS_EXCLUDED(mu_);
   void OnFrame(uint64_t epoch, Frame frame) ABSL_LOCKS_EXCLUDED(mu_);
@@ -92,6 +91,7 @@ class StageHost {
   std::unique_ptr<Stage> stage_;        // loaded, not yet committed
   // Of the stage before, as the next one may have the same layers; or, in a spare, of a next stage.
   std::unique_ptr<Transformer> kept_;
+  // What was loaded last: kept_, or what a stage has taken of it.
   LayerRange kept_layers_;
   std::string kept_model_;  // its digest
 
