@@ -11,16 +11,19 @@
 #define TERN_KERNELS_GROUP_GEMM_INL_H_
 
 #include "kernels/group_gemm.h"
+#include "kernels/prefetch_inl.h"
 #include "kernels/t2r16.h"
 
 namespace tern {
 namespace {
 
-// One row group times tokens [token, token + kTokens).
+// One row group times tokens [token, token + kTokens). With the first, that which follows is
+// fetched.
 template <typename Ops, int kTokens>
 void RunGroupTile(const GroupGemmArgs& args, const uint8_t* weights, const float* scales,
                   size_t row, size_t token) {
   const size_t groups = args.cols / args.group_cols;
+  const size_t ahead = token == 0 ? args.cols / kT2R16Cols * kT2R16TileBytes : 0;
   typename Ops::Floats out[kTokens];
   for (auto& floats : out) floats = Ops::Zero();
   for (size_t group = 0; group < groups; ++group) {
@@ -31,6 +34,7 @@ void RunGroupTile(const GroupGemmArgs& args, const uint8_t* weights, const float
     const size_t begin = group * args.group_cols;
     for (size_t col = begin; col < begin + args.group_cols; col += kT2R16Cols) {
       typename Ops::Tile tile = Ops::Load(weights);
+      PrefetchNextGroups(weights + ahead);
       weights += kT2R16TileBytes;
       for (int j = 0; j < 4; ++j) {
         const typename Ops::Codes codes = Ops::NextCodes(tile);

@@ -5,16 +5,18 @@
 //
 // Two row groups times eight tokens at a time, the sums in 16 registers. The codes are unpacked
 // once for all tokens, each broadcast of x serves both groups, and the two groups' weights stay in
-// the cache over all tokens. One row is one 32-bit lane.
+// the cache over all tokens, while the two that follow are fetched. One row is one 32-bit lane.
 //
-// Tile has kCols and static Codes(bytes, codes), which unpacks a tile into kCols / 4 vectors: of
-// each row, four consecutive codes.
+// Tile has kCols, kIsStored, whether tiles are what is stored, in memory, and static
+// Codes(bytes, codes), which unpacks a tile into kCols / 4 vectors: of each row, four consecutive
+// codes.
 #ifndef TERN_KERNELS_X86_GEMM_AVX512_INL_H_
 #define TERN_KERNELS_X86_GEMM_AVX512_INL_H_
 
 #include <immintrin.h>
 
 #include "kernels/gemm.h"
+#include "kernels/prefetch_inl.h"
 #include "kernels/x86/avx512_inl.h"
 
 namespace tern {
@@ -33,10 +35,15 @@ size_t GroupBytes(size_t cols) {
 // there: of the columns before.
 enum class Begin { kMinusXSums, kSums };
 
+// How far ahead of each row group's tiles others are fetched; 0: none are.
+struct Ahead {
+  size_t bytes[2];
+};
+
 // Row groups [row / 16, row / 16 + kGroups) times tokens [token, token + kTokens). A 32-bit lane
 // holds at most 2 * 127 * cols.
 template <typename Tile, Begin kBegin, int kGroups, int kTokens>
-void RunTile(const GemmArgs& args, const uint8_t* weights, size_t row, size_t token) {
+void RunTile(const GemmArgs& args, const uint8_t* weights, Ahead ahead, size_t row, size_t token) {
   const size_t group_bytes = GroupBytes<Tile>(args.cols);
   const int8_t* x = args.x + token * args.x_stride;
   int32_t* out = args.sums + token * args.sums_stride + row;
@@ -50,7 +57,11 @@ void RunTile(const GemmArgs& args, const uint8_t* weights, size_t row, size_t to
   }
   for (size_t col = 0; col < args.cols; col += Tile::kCols) {
     __m512i codes[kGroups][Tile::kCols / 4];
-    for (int g = 0; g < kGroups; ++g) Tile::Codes(weights + g * group_bytes, codes[g]);
+    for (int g = 0; g < kGroups; ++g) {
+      const uint8_t* tile = weights + g * group_bytes;
+      Tile::Codes(tile, codes[g]);
+      if constexpr (Tile::kIsStored) PrefetchNextGroups(tile + ahead.bytes[g]);
+    }
     weights += kTileBytes;
     for (size_t j = 0; j < Tile::kCols / 4; ++j) {
       for (int t = 0; t < kTokens; ++t) {
@@ -70,22 +81,27 @@ void RunTile(const GemmArgs& args, const uint8_t* weights, size_t row, size_t to
 
 // The last tokens, from `token` on: at most kTokens.
 template <typename Tile, Begin kBegin, int kGroups, int kTokens>
-void RunRest(const GemmArgs& args, const uint8_t* weights, size_t row, size_t token) {
+void RunRest(const GemmArgs& args, const uint8_t* weights, Ahead ahead, size_t row, size_t token) {
   if (args.tokens - token == kTokens) {
-    return RunTile<Tile, kBegin, kGroups, kTokens>(args, weights, row, token);
+    return RunTile<Tile, kBegin, kGroups, kTokens>(args, weights, ahead, row, token);
   }
   if constexpr (kTokens > 1) {
-    RunRest<Tile, kBegin, kGroups, kTokens - 1>(args, weights, row, token);
+    RunRest<Tile, kBegin, kGroups, kTokens - 1>(args, weights, ahead, row, token);
   }
 }
 
+// Of the row groups that follow, one is fetched with the first tokens and one with those after
+// them; both if there are no such.
 template <typename Tile, Begin kBegin, int kGroups>
 void RunGroups(const GemmArgs& args, const uint8_t* weights, size_t row) {
+  const size_t next = kGroups * GroupBytes<Tile>(args.cols);
+  Ahead ahead = {next, args.tokens <= kMaxTokens ? next : 0};
   size_t token = 0;
   for (; token + kMaxTokens <= args.tokens; token += kMaxTokens) {
-    RunTile<Tile, kBegin, kGroups, kMaxTokens>(args, weights, row, token);
+    RunTile<Tile, kBegin, kGroups, kMaxTokens>(args, weights, ahead, row, token);
+    ahead = {0, token == 0 ? next : 0};
   }
-  RunRest<Tile, kBegin, kGroups, kMaxTokens - 1>(args, weights, row, token);
+  RunRest<Tile, kBegin, kGroups, kMaxTokens - 1>(args, weights, ahead, row, token);
 }
 
 template <typename Tile>

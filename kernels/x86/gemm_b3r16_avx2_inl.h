@@ -6,6 +6,7 @@
 #define TERN_KERNELS_X86_GEMM_B3R16_AVX2_INL_H_
 
 #include "kernels/gemm.h"
+#include "kernels/prefetch_inl.h"
 #include "kernels/x86/b3r16_avx2_inl.h"
 
 namespace tern {
@@ -23,6 +24,7 @@ inline void Unpack(const uint8_t* weights, size_t tiles, Panel& panel) {
   for (size_t tile = 0; tile < tiles; ++tile, weights += kB3R16TileBytes) {
     Rows codes[kB3R16Cols / 4];
     UnpackB3R16(weights, codes);
+    PrefetchStream(weights);
     for (size_t j = 0; j < kB3R16Cols / 4; ++j) {
       StoreRows(codes[j], panel.codes[tile * (kB3R16Cols / 4) + j]);
     }

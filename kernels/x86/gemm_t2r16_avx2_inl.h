@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The loops of gemm_t2r16_avx2 and gemm_t2r16_avxvnni, in whose anonymous namespaces it lives: see
 // vector_ops_inl.h. The codes of a tile are unpacked once for so many tokens as have their sums in
-// registers. Products is as Avx2Products.
+// registers; with the first of them the row group that follows is fetched. Products is as
+// Avx2Products.
 #ifndef TERN_KERNELS_X86_GEMM_T2R16_AVX2_INL_H_
 #define TERN_KERNELS_X86_GEMM_T2R16_AVX2_INL_H_
 
 #include "kernels/gemm.h"
+#include "kernels/prefetch_inl.h"
 #include "kernels/t2r16.h"
 #include "kernels/x86/avx2_inl.h"
 
@@ -13,15 +15,16 @@ namespace tern {
 namespace {
 
 // Adds `tiles` tiles, no more columns than sums hold before they are widened, times kTokens rows of
-// x to totals, [kTokens].
+// x to totals, [kTokens]. Fetches what lies `ahead` bytes behind them; 0: nothing.
 template <typename Products, int kTokens>
-void AddTiles(const uint8_t* weights, size_t tiles, const int8_t* x, size_t x_stride,
+void AddTiles(const uint8_t* weights, size_t ahead, size_t tiles, const int8_t* x, size_t x_stride,
               Rows* totals) {
   const __m256i low_bits = _mm256_set1_epi8(3);
   Rows sums[kTokens];
   for (Rows& sum : sums) sum = SetRows(0);
   for (size_t tile = 0; tile < tiles; ++tile, weights += kT2R16TileBytes, x += kT2R16Cols) {
     Rows rest = LoadRows(weights);
+    PrefetchNextGroups(weights + ahead);
     for (int j = 0; j < 4; ++j) {
       const Rows codes = {_mm256_and_si256(rest.low, low_bits),
                           _mm256_and_si256(rest.high, low_bits)};
@@ -43,10 +46,11 @@ void RunTile(const GemmArgs& args, const uint8_t* weights, size_t row, size_t to
   for (int t = 0; t < kTokens; ++t) totals[t] = SetRows(-args.x_sums[token + t]);
   const int8_t* x = args.x + token * args.x_stride;
   const size_t tiles = args.cols / kT2R16Cols;
+  const size_t ahead = token == 0 ? tiles * kT2R16TileBytes : 0;
   for (size_t tile = 0; tile < tiles; tile += kTiles) {
     const size_t count = tiles - tile < kTiles ? tiles - tile : kTiles;
-    AddTiles<Products, kTokens>(weights + tile * kT2R16TileBytes, count, x + tile * kT2R16Cols,
-                                args.x_stride, totals);
+    AddTiles<Products, kTokens>(weights + tile * kT2R16TileBytes, ahead, count,
+                                x + tile * kT2R16Cols, args.x_stride, totals);
   }
   for (int t = 0; t < kTokens; ++t) {
     StoreRows(totals[t], args.sums + (token + t) * args.sums_stride + row);

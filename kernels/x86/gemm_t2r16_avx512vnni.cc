@@ -9,6 +9,7 @@ namespace {
 
 struct T2R16Tile {
   static constexpr size_t kCols = kT2R16Cols;
+  static constexpr bool kIsStored = true;
   static void Codes(const uint8_t* bytes, __m512i* codes) {
     const __m512i tile = _mm512_loadu_si512(bytes);
     const __m512i low_bits = _mm512_set1_epi8(3);

@@ -5,6 +5,7 @@
 #define TERN_KERNELS_X86_GEMV_B3R16_AVX2_INL_H_
 
 #include "kernels/gemv.h"
+#include "kernels/prefetch_inl.h"
 #include "kernels/x86/b3r16_avx2_inl.h"
 
 namespace tern {
@@ -16,6 +17,7 @@ Rows SumTiles(const uint8_t* weights, const int8_t* x, size_t tiles) {
   for (size_t tile = 0; tile < tiles; ++tile, weights += kB3R16TileBytes, x += kB3R16Cols) {
     Rows codes[kB3R16Cols / 4];
     UnpackB3R16(weights, codes);
+    PrefetchStream(weights);
 #pragma GCC unroll 5
     for (size_t j = 0; j < kB3R16Cols / 4; ++j) AddProducts<Products>(sums, codes[j], x + 4 * j);
   }

@@ -2,6 +2,7 @@
 // gemv_b3r16_avx512vbmi: one tile is one vector, one row one 32-bit lane.
 #include <immintrin.h>
 
+#include "kernels/prefetch_inl.h"
 #include "kernels/variants.h"
 #include "kernels/x86/avx512_inl.h"
 #include "kernels/x86/b3r16_avx512_inl.h"
@@ -24,6 +25,7 @@ __m512i GroupSums(const uint8_t* weights, const int8_t* x, size_t cols) {
   };
   for (size_t col = 0; col < cols; col += kB3R16Cols, weights += kB3R16TileBytes) {
     const B3R16Vectors tile = UnpackB3R16(weights);
+    PrefetchStream(weights);
     sums1 = _mm512_dpbusd_epi32(sums1, masked(tile.four, 0x03), Broadcast4(x + col));
     sums4 = _mm512_dpbusd_epi32(sums4, masked(tile.four, 0x0C), Broadcast4(x + col + 4));
     sums16 = _mm512_dpbusd_epi32(sums16, masked(tile.four, 0x30), Broadcast4(x + col + 8));

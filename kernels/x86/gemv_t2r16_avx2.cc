@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // gemv_t2r16_avx2: a tile is two vectors of 8 rows; one row is one 32-bit lane, two 16-bit ones on
 // the way.
+#include "kernels/prefetch_inl.h"
 #include "kernels/t2r16.h"
 #include "kernels/variants.h"
 #include "kernels/x86/avx2_inl.h"
@@ -43,6 +44,7 @@ void GroupSums(const GemvArgs& args, const uint8_t* weights, int32_t* sums) {
     __m256i high_rows16 = _mm256_setzero_si256();
     for (size_t col = begin; col < end; col += kT2R16Cols) {
       const uint8_t* tile = weights + col / kT2R16Cols * kT2R16TileBytes;
+      PrefetchStream(tile);
       low_rows16 = _mm256_add_epi16(low_rows16, HalfTileSums(tile, args.x + col));
       high_rows16 = _mm256_add_epi16(high_rows16, HalfTileSums(tile + 32, args.x + col));
     }

@@ -2,6 +2,7 @@
 // gemv_t2r16_avx512vnni: one tile is one vector, one row one 32-bit lane.
 #include <immintrin.h>
 
+#include "kernels/prefetch_inl.h"
 #include "kernels/t2r16.h"
 #include "kernels/variants.h"
 #include "kernels/x86/avx512_inl.h"
@@ -24,8 +25,9 @@ __m512i GroupSums(const uint8_t* weights, const int8_t* x, size_t cols) {
   __m512i sums4 = _mm512_setzero_si512();
   __m512i sums16 = _mm512_setzero_si512();
   __m512i sums64 = _mm512_setzero_si512();
-  for (size_t col = 0; col < cols; col += kT2R16Cols) {
-    const __m512i tile = _mm512_loadu_si512(weights + col / kT2R16Cols * kT2R16TileBytes);
+  for (size_t col = 0; col < cols; col += kT2R16Cols, weights += kT2R16TileBytes) {
+    const __m512i tile = _mm512_loadu_si512(weights);
+    PrefetchStream(weights);
     sums1 = AddMasked(sums1, tile, 0x03, x + col);
     sums4 = AddMasked(sums4, tile, 0x0C, x + col + 4);
     sums16 = AddMasked(sums16, tile, 0x30, x + col + 8);

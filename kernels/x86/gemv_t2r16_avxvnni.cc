@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // gemv_t2r16_avxvnni: as gemv_t2r16_avx512vnni, a tile being two vectors of 8 rows.
+#include "kernels/prefetch_inl.h"
 #include "kernels/t2r16.h"
 #include "kernels/variants.h"
 #include "kernels/x86/avxvnni_inl.h"
@@ -27,6 +28,7 @@ Rows GroupSums(const uint8_t* weights, const int8_t* x, size_t cols) {
   for (int j = 0; j < 4; ++j) low.of[j] = high.of[j] = _mm256_setzero_si256();
   for (size_t col = 0; col < cols; col += kT2R16Cols, weights += kT2R16TileBytes) {
     const Rows tile = LoadRows(weights);
+    PrefetchStream(weights);
     for (int j = 0; j < 4; ++j) {
       const __m256i mask = _mm256_set1_epi8(static_cast<char>(3 << 2 * j));
       const __m256i x4 = Broadcast4(x + col + 4 * j);

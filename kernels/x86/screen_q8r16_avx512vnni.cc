@@ -10,6 +10,7 @@ namespace {
 
 struct Q8R16Tile {
   static constexpr size_t kCols = kQ8R16Cols;
+  static constexpr bool kIsStored = true;
   static void Codes(const uint8_t* bytes, __m512i* codes) { codes[0] = _mm512_loadu_si512(bytes); }
 };
 
