@@ -30,6 +30,9 @@ struct Segment {
   bool sample = false;          // the last stage samples a token after the last row
   bool want_logits = false;     // and returns the logits with it
   SamplingParams sampling;      // meaningful where `sample`
+
+  // The position after the last row: that of a token sampled there.
+  uint32_t end() const { return position + rows; }
 };
 
 // One micro-batch. Sequences of steps that are in flight together are disjoint, except that

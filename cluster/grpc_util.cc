@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "base/about.h"
 #include "base/log.h"
 #include "cluster/frame_codec.h"
 
@@ -69,8 +70,7 @@ absl::Status FromGrpc(const grpc::Status& status) {
 }
 
 absl::Status FromGrpc(const grpc::Status& status, const std::string& peer) {
-  if (status.ok()) return absl::OkStatus();
-  return absl::Status(FromGrpc(status).code(), absl::StrCat(peer, ": ", status.error_message()));
+  return About(peer, FromGrpc(status));
 }
 
 grpc::Status ToGrpc(const absl::Status& status) {

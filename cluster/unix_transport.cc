@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/about.h"
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/mutex.h"
@@ -29,7 +30,7 @@ namespace {
 constexpr timeval kAnswerTimeout = {.tv_sec = 5, .tv_usec = 0};
 
 absl::Status OfLink(const std::string& address, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat("link to ", address, ": ", status.message()));
+  return About(absl::StrCat("link to ", address), status);
 }
 
 // A frame that goes out piece by piece. Not movable: its pieces point into it.

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/about.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "formats/ternary.h"
@@ -233,10 +234,7 @@ absl::Status CheckTensors(const GgufFile& file, const TensorSource& tensors,
     const absl::StatusOr<TensorView> view = tensors.Find(want.name);
     if (absl::IsNotFound(view.status())) return absl::DataLossError(view.status().message());
     if (!view.ok()) return view.status();
-    const absl::Status checked = CheckTensor(config, want, view->info);
-    if (!checked.ok()) {
-      return absl::Status(checked.code(), absl::StrCat(file.name(), ": ", checked.message()));
-    }
+    TERN_RETURN_IF_ERROR(About(file.name(), CheckTensor(config, want, view->info)));
     if (view->info.type != TensorType::kI2S) continue;
     float scale = 0;
     std::memcpy(&scale, view->data.data() + view->data.size() - kI2STailBytes, sizeof(scale));

@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/about.h"
 #include "base/status_macros.h"
 #include "formats/dense.h"
 #include "formats/json_text.h"
@@ -133,9 +134,6 @@ absl::Status HfModel::ReadKinds() {
   if (config.projection_norms) config_.trained_ternary = config.tied_head = true;
   if (files_->Find("lm_head.weight") == nullptr) config.tied_head = true;
 
-  const auto refuse = [&](const absl::Status& status) {
-    return absl::Status(status.code(), absl::StrCat(directory_, ": ", status.message()));
-  };
   const absl::Status valid = Validate(config);
   if (!valid.ok()) {
     return absl::DataLossError(absl::StrCat(directory_, "/config.json: ", valid.message()));
@@ -150,7 +148,7 @@ absl::Status HfModel::ReadKinds() {
     // Dense numbers: fine if they are trits times scales.
     TERN_ASSIGN_OR_RETURN(const TensorView view, Dense(first, *stored));
     TERN_ASSIGN_OR_RETURN(const TernaryFit fit, MeasureFit(view));
-    if (!fit.exact()) return refuse(ConvertExactly(view, fit).status());
+    if (!fit.exact()) return About(directory_, ConvertExactly(view, fit).status());
     if (!fit.one_scale) {
       config.activation_bits = ActivationBits::k22;
       config.group_cols = kGroupCols;
@@ -166,7 +164,7 @@ absl::Status HfModel::ReadKinds() {
     TERN_ASSIGN_OR_RETURN(config.head_type, TableType(HeadTensor(config)));
   }
   const absl::Status still_valid = Validate(config);
-  if (!still_valid.ok()) return refuse(absl::DataLossError(still_valid.message()));
+  if (!still_valid.ok()) return About(directory_, absl::DataLossError(still_valid.message()));
   for (const auto& [name, spec] : wanted_) {
     if (const absl::Status found = Stored(name).status(); !found.ok()) return found;
   }

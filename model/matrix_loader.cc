@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/about.h"
 #include "base/status_macros.h"
 #include "formats/ternary.h"
 #include "kernels/packing.h"
@@ -146,10 +147,9 @@ absl::StatusOr<BitLinear> LoadMatrix(const TensorView& tensor, const MatrixOptio
   matrix.kernels = options.kernels;
   matrix.packed =
       AlignedBuffer<uint8_t>(PackedBytes(matrix.kernels.packing(), matrix.rows, matrix.cols));
-  const absl::Status loaded = Load(tensor, options, pool, matrix);
-  if (loaded.ok()) return matrix;
-  return absl::Status(loaded.code(),
-                      absl::StrCat("tensor ", tensor.info.name, ": ", loaded.message()));
+  TERN_RETURN_IF_ERROR(
+      About(absl::StrCat("tensor ", tensor.info.name), Load(tensor, options, pool, matrix)));
+  return matrix;
 }
 
 }  // namespace tern

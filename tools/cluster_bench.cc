@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/about.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/processor_time.h"
@@ -48,17 +49,6 @@ struct Measured {
   std::vector<Round> rounds;
   Disturbance disturbance;  // zeros: it was not
 };
-
-// The same status, of the part that it is about.
-absl::Status Of(const std::string& part, const absl::Status& status) {
-  if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat(part, ": ", status.message()));
-}
-template <typename T>
-absl::StatusOr<T> Of(const std::string& part, absl::StatusOr<T> result) {
-  if (result.ok()) return result;
-  return Of(part, result.status());
-}
 
 // Counts the tokens of several streams from when all of them generate until each has had its part.
 class Window {
@@ -208,26 +198,26 @@ absl::StatusOr<std::optional<Prediction>> ClusterBench::PredictNow(
 absl::StatusOr<Round> ClusterBench::RunRound(const NamedDeployment& named) {
   Deployment& deployment = *named.deployment;
   Round round;
-  TERN_ASSIGN_OR_RETURN(round.decode, Of(absl::StrCat(options_.streams, " streams"),
-                                         DecodeRate(deployment, options_.streams)));
+  TERN_ASSIGN_OR_RETURN(round.decode, About(absl::StrCat(options_.streams, " streams"),
+                                            DecodeRate(deployment, options_.streams)));
   TERN_ASSIGN_OR_RETURN(const std::optional<Prediction> expected,
-                        Of("what the planner expects", PredictNow(named)));
+                        About("what the planner expects", PredictNow(named)));
   TERN_ASSIGN_OR_RETURN(round.prefill,
-                        Of("the prompt that is timed", Prefill(deployment, options_.prompt)));
+                        About("the prompt that is timed", Prefill(deployment, options_.prompt)));
   if (expected.has_value()) {
     round.expected_decode = expected->tokens_per_second;
     round.expected_prefill = expected->prefill_tokens_per_second;
     round.step_rows = expected->step_rows;
   }
-  TERN_RETURN_IF_ERROR(Of("one stream alone", RunAlone(deployment, round)));
+  TERN_RETURN_IF_ERROR(About("one stream alone", RunAlone(deployment, round)));
   if (named.links == 0) return round;
   // A stage's share of the token: so long the next one waits.
   const absl::Duration pause = absl::Seconds(round.token / std::max(1u, named.links - 1));
   TERN_ASSIGN_OR_RETURN(round.bare,
-                        Of("bare socket", BareHopSeconds({.tcp = named.tcp,
-                                                          .bytes = config_.dim * sizeof(float),
-                                                          .pause = pause,
-                                                          .cpus = options_.cpus})));
+                        About("bare socket", BareHopSeconds({.tcp = named.tcp,
+                                                             .bytes = config_.dim * sizeof(float),
+                                                             .pause = pause,
+                                                             .cpus = options_.cpus})));
   return round;
 }
 
@@ -241,14 +231,14 @@ absl::Status ClusterBench::RunRounds(const std::vector<NamedDeployment>& deploym
   for (uint32_t round = 0; round < options_.repeat; ++round) {
     for (size_t i = 0; i < deployments.size(); ++i) {
       const std::string turn = absl::StrCat("round ", round + 1, " of ", deployments[i].name);
-      TERN_ASSIGN_OR_RETURN(const Round numbers, Of(turn, RunRound(deployments[i])));
+      TERN_ASSIGN_OR_RETURN(const Round numbers, About(turn, RunRound(deployments[i])));
       measured[i].rounds.push_back(numbers);
       progress(++done / turns);
       if (round > 0 || !disturbs) continue;
       TERN_ASSIGN_OR_RETURN(
           measured[i].disturbance,
-          Of(absl::StrCat(turn, ": short requests beside a long prompt"),
-             MeasureDisturbance(*deployments[i].deployment, new_prompt, options_.long_prompt)));
+          About(absl::StrCat(turn, ": short requests beside a long prompt"),
+                MeasureDisturbance(*deployments[i].deployment, new_prompt, options_.long_prompt)));
       progress(++done / turns);
     }
   }
@@ -376,16 +366,17 @@ ClusterReport BenchCluster(const std::vector<NamedDeployment>& deployments,
   }
   if (!report.end.ok()) return report;
   absl::StatusOr<ManyStreams> many =
-      Of(absl::StrCat(options.many_streams, " streams on the first deployment"),
-         bench.RunManyStreams(*deployments[0].deployment));
+      About(absl::StrCat(options.many_streams, " streams on the first deployment"),
+            bench.RunManyStreams(*deployments[0].deployment));
   report.end = many.status();
   if (!many.ok()) return report;
   report.many = *many;
   const auto last = std::find_if(deployments.rbegin(), deployments.rend(),
                                  [](const NamedDeployment& each) { return each.link_mbit == 0; });
   if (options.idle_streams == 0 || last->links == 0) return report;
-  absl::StatusOr<IdleStreamsResult> idle = Of(absl::StrCat(options.idle_streams, " idle streams"),
-                                              MeasureIdleStreams(*last, options.idle_streams));
+  absl::StatusOr<IdleStreamsResult> idle =
+      About(absl::StrCat(options.idle_streams, " idle streams"),
+            MeasureIdleStreams(*last, options.idle_streams));
   report.end = idle.status();
   if (idle.ok()) report.idle = *std::move(idle);
   return report;

@@ -139,7 +139,7 @@ void Stage::GatherHistories(const StepFrame& step) {
     std::vector<TokenId>& history = histories_[i];
     history.clear();
     if (!segment.sample || segment.sampling.repetition_penalty == 1) continue;
-    size_t left = segment.position + segment.rows;
+    size_t left = segment.end();
     for (const size_t page : cache_.PageTable(segment.sequence)) {
       const size_t tokens = std::min<size_t>(left, kKvPageTokens);
       const auto first = page_tokens_.begin() + static_cast<ptrdiff_t>(page * kKvPageTokens);
@@ -198,7 +198,7 @@ ResultFrame Stage::SampleAll(const StepFrame& step) {
     if (!segment.sample) continue;
     SequenceResult& result = frame.results.emplace_back();
     result.sequence = segment.sequence;
-    result.position = segment.position + segment.rows;
+    result.position = segment.end();
     const std::vector<TokenId>& history = histories_[i];
     if (IsScreened(segment)) {
       result.sampled = SampleToken(tops[0], segment.sampling, result.position, history);

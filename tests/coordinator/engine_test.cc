@@ -98,7 +98,7 @@ class EngineTest : public ::testing::Test {
       if (!segment.sample) continue;
       SequenceResult& result = frame.results.emplace_back();
       result.sequence = segment.sequence;
-      result.position = segment.position + segment.rows;
+      result.position = segment.end();
       result.sampled.chosen.token = script_.empty() ? TokenOf("z") : script_.front();
       if (!script_.empty()) script_.pop_front();
       if (segment.want_logits) result.logits = {1, 2, 3};

@@ -63,7 +63,7 @@ class TimedPipeline {
       if (!segment.sample) continue;
       SequenceResult& entry = result.results.emplace_back();
       entry.sequence = segment.sequence;
-      entry.position = segment.position + segment.rows;
+      entry.position = segment.end();
     }
     queue_.emplace_back(done, std::move(result));
   }

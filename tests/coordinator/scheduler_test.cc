@@ -169,7 +169,7 @@ class Interpreter {
       if (!segment.sample) continue;
       SequenceResult result;
       result.sequence = segment.sequence;
-      result.position = segment.position + segment.rows;
+      result.position = segment.end();
       result.sampled.chosen.token =
           static_cast<TokenId>(command.Number(absl::StrCat(segment.sequence), 7));
       frame.results.push_back(result);
