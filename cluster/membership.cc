@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/about.h"
+#include "base/cpuset.h"
 #include "cluster/manifest.h"
 
 namespace tern {
@@ -49,7 +51,10 @@ std::vector<MembershipAction> Membership::Step(absl::Time now, const MembershipE
 
 // --- Events ---
 
+void Membership::On(const WorkerConnected& event) { silent_[event.worker] = now_ + kHelloPatience; }
+
 void Membership::On(const WorkerSaid& event) {
+  silent_.erase(event.worker);
   const auto found = members_.find(event.worker);
   if (found != members_.end()) {
     found->second.heard = now_;
@@ -61,11 +66,19 @@ void Membership::On(const WorkerSaid& event) {
   }
 }
 
-void Membership::On(const WorkerGone& event) { Lose(event.worker, event.reason); }
+void Membership::On(const WorkerGone& event) {
+  silent_.erase(event.worker);
+  Lose(event.worker, event.reason);
+}
 
 void Membership::On(const PipelineFailed& event) {
   if (phase_ == Phase::kIdle || event.epoch != pipeline_.epoch) return;
-  TakeDownAndWait(std::string(event.status.message()));
+  const std::string reason(event.status.message());
+  if (!event.unreachable) return TakeDownAndWait(reason);
+  // Every stage has committed, so those before did not fail in a row with this one.
+  Member& first = members_.at(pipeline_.stages.front().worker);
+  failures_in_row_ = first.failures++;
+  TakeDownAndWait(reason);
 }
 
 void Membership::On(const DrainWorker& event) {
@@ -111,6 +124,17 @@ void Membership::On(const Tick&) {
     }
   }
   for (const auto& [id, status] : lost) Expel(id, status);
+  EndSilentStreams();
+}
+
+void Membership::EndSilentStreams() {
+  std::erase_if(silent_, [this](const auto& entry) {
+    if (now_ <= entry.second) return false;
+    Emit(EndWorker{entry.first,
+                   absl::DeadlineExceededError(absl::StrCat(
+                       "found no hello, want one within ", absl::FormatDuration(kHelloPatience)))});
+    return true;
+  });
 }
 
 void Membership::Greet(WorkerId worker, const Hello& hello) {
@@ -127,14 +151,14 @@ void Membership::Greet(WorkerId worker, const Hello& hello) {
                      member.hello.hostname, " has; want another")));
   }
   const absl::StatusOr<std::vector<int>> cpus = claims_.Claim(worker, hello);
-  if (!cpus.ok()) {
-    return refuse(absl::Status(cpus.status().code(),
-                               absl::StrCat("worker ", hello.name, ": ", cpus.status().message())));
-  }
+  if (!cpus.ok()) return refuse(About(absl::StrCat("worker ", hello.name), cpus.status()));
   Member& member = members_[worker];
   member.id = worker;
   member.hello = hello;
+  member.info.name = hello.name;
+  member.info.cpuset = CpusetName(*cpus);
   member.heard = now_;
+  ++changes_;
   Send(worker, Welcome{config_.version, *cpus});
 }
 
@@ -261,6 +285,12 @@ void Membership::Hear(Member& member, const StagePrefetched& message) {
   if (move_->fetching.empty()) FinishMove();
 }
 
+void Membership::Hear(Member& member, const Leaving&) {
+  const WorkerId worker = member.id;
+  Emit(EndWorker{worker, absl::OkStatus()});
+  Lose(worker, "it was told to stop");
+}
+
 // --- State ---
 
 void Membership::WaitFor(const std::string& what) {
@@ -281,15 +311,15 @@ ClusterView Membership::View() const {
   view.why_down = WhyDown();
   std::map<WorkerId, size_t> places;
   for (const auto& [id, member] : members_) {
-    if (!member.registered) continue;
-    places[id] = view.workers.size();
-    view.workers.push_back({.id = id,
-                            .info = member.info,
-                            .host = member.hello.host,
-                            .hostname = member.hello.hostname,
-                            .layers = {},
-                            .fetching = false,
-                            .draining = member.draining});
+    std::vector<WorkerView>& workers = member.registered ? view.workers : view.measuring;
+    if (member.registered) places[id] = workers.size();
+    workers.push_back({.id = id,
+                       .info = member.info,
+                       .host = member.hello.host,
+                       .hostname = member.hello.hostname,
+                       .layers = {},
+                       .fetching = false,
+                       .draining = member.draining});
   }
   for (const PipelineStage& stage : pipeline_.stages) {
     const auto place = places.find(stage.worker);

@@ -49,6 +49,8 @@ using WorkerId = uint64_t;
 // How often workers send a heartbeat, and how long one may be silent.
 inline constexpr absl::Duration kHeartbeatPeriod = absl::Milliseconds(500);
 inline constexpr absl::Duration kLease = absl::Seconds(2);
+// How long a stream may be open before its worker says hello.
+inline constexpr absl::Duration kHelloPatience = absl::Seconds(10);
 // How long a worker may have steps queued, a stage to load, or itself to measure, without any
 // progress. Generous: a prefill step of a large model on a small machine takes a good part of a
 // minute.
@@ -93,6 +95,10 @@ struct Pipeline {
 
 // --- Events ---
 
+// A worker opened its stream.
+struct WorkerConnected {
+  WorkerId worker = 0;
+};
 // The first message of a worker is its Hello.
 struct WorkerSaid {
   WorkerId worker = 0;
@@ -107,6 +113,7 @@ struct WorkerGone {
 struct PipelineFailed {
   uint64_t epoch = 0;
   absl::Status status;
+  bool unreachable = false;  // that link could not even be opened
 };
 // A worker's layers are to move to others, and it is to end. Answered by DrainEnded.
 struct DrainWorker {
@@ -115,7 +122,8 @@ struct DrainWorker {
 // Time has passed. Wanted a few times a second.
 struct Tick {};
 
-using MembershipEvent = std::variant<WorkerSaid, WorkerGone, PipelineFailed, DrainWorker, Tick>;
+using MembershipEvent =
+    std::variant<WorkerConnected, WorkerSaid, WorkerGone, PipelineFailed, DrainWorker, Tick>;
 
 // --- Actions, in order ---
 
@@ -168,9 +176,10 @@ struct WorkerView {
   bool draining = false;
 };
 struct ClusterView {
-  std::vector<WorkerView> workers;  // those registered, in order of their streams
-  std::vector<PairLink> links;      // between them, as probed
-  std::string why_down;             // why no pipeline is up, while none is
+  std::vector<WorkerView> workers;    // those registered, in order of their streams
+  std::vector<WorkerView> measuring;  // not yet: `info` has just their names and processors
+  std::vector<PairLink> links;        // between `workers`, as probed
+  std::string why_down;               // why no pipeline is up, while none is
 };
 
 // Thread-compatible.
@@ -195,14 +204,14 @@ class Membership {
     WorkerId id = 0;
     Hello hello;
     bool registered = false;
-    RegisterWorker info;  // once registered
+    RegisterWorker info;  // until it is registered: just its name and processors
     absl::Time heard;     // last message
     absl::Time moved;     // last progress of its stage
     StageState state = StageState::kNone;
     int quarters_noted = 0;  // of its loading
     uint64_t steps_done = 0;
     uint64_t steps_queued = 0;
-    uint32_t failures = 0;  // of its stages, other than lost links
+    uint32_t failures = 0;  // of its stages, other than lost links, and to be reached by us
     bool draining = false;
     uint64_t drain_asked = 0;  // how many drains were asked for up to then
   };
@@ -221,6 +230,7 @@ class Membership {
     absl::Time progressed;
   };
 
+  void On(const WorkerConnected& event);
   void On(const WorkerSaid& event);
   void On(const WorkerGone& event);
   void On(const PipelineFailed& event);
@@ -237,12 +247,14 @@ class Membership {
   void Hear(Member& member, const Heartbeat& message);
   void Hear(Member& member, const LinkProbed& message);
   void Hear(Member& member, const StagePrefetched& message);
+  void Hear(Member& member, const Leaving& message);
 
   // Whether `member` runs a stage of the present epoch and `epoch` is that.
   bool Concerns(const Member& member, uint64_t epoch) const;
   bool AllStages(StageState state) const;
   bool IsStuck(const Member& member) const;
   size_t Available() const;  // workers that a plan may count
+  void EndSilentStreams();
 
   // Ends a worker's stream, which is then lost.
   void Expel(WorkerId worker, const absl::Status& status);
@@ -303,6 +315,7 @@ class Membership {
 
   absl::Time now_;
   std::vector<MembershipAction> actions_;  // of the Step at work
+  std::map<WorkerId, absl::Time> silent_;  // streams without a hello, and until when that may be so
   std::map<WorkerId, Member> members_;     // in order of their streams
   CpuClaims claims_;
   LinkProbes probes_;

@@ -21,7 +21,7 @@ namespace tern {
 
 // Raised whenever frames or messages change their meaning. Peers of different numbers refuse each
 // other by name.
-inline constexpr uint32_t kProtocolVersion = 5;
+inline constexpr uint32_t kProtocolVersion = 6;
 
 // A tensor and the digest of its stored bytes: content-addressed, wherever the bytes come from.
 struct TensorRef {
@@ -125,8 +125,11 @@ struct StagePrefetched {
   uint64_t bytes_fetched = 0;  // over the network
 };
 
+// The worker was told to stop: its stream is to be ended, with OK.
+struct Leaving {};
+
 using WorkerMessage = std::variant<Hello, RegisterWorker, LoadProgress, StageReady, StageCommitted,
-                                   StageFailed, Heartbeat, LinkProbed, StagePrefetched>;
+                                   StageFailed, Heartbeat, LinkProbed, StagePrefetched, Leaving>;
 
 // --- Coordinator to worker ---
 

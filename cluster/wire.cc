@@ -87,6 +87,8 @@ void Fill(const Heartbeat& from, v1::WorkerMessage& to) {
   proto.set_busy_seconds(absl::ToDoubleSeconds(from.busy));
 }
 
+void Fill(const Leaving&, v1::WorkerMessage& to) { to.mutable_leaving(); }
+
 void Fill(const StagePrefetched& from, v1::WorkerMessage& to) {
   v1::StagePrefetched& proto = *to.mutable_stage_prefetched();
   proto.set_epoch(from.epoch);
@@ -397,6 +399,8 @@ absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& proto) {
       return ParseLinkProbed(proto.link_probed());
     case v1::WorkerMessage::kStagePrefetched:
       return Parse(proto.stage_prefetched());
+    case v1::WorkerMessage::kLeaving:
+      return Leaving{};
     case v1::WorkerMessage::KIND_NOT_SET:
       break;
   }

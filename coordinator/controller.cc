@@ -37,6 +37,8 @@ void Controller::Stop() {
 WorkerId Controller::Connect(std::shared_ptr<WorkerStream> stream) {
   MutexLock lock(mu_);
   streams_[++last_worker_] = std::move(stream);
+  events_.push_back(WorkerConnected{last_worker_});
+  wake_.NotifyOne();
   return last_worker_;
 }
 
@@ -177,18 +179,19 @@ void Controller::Do(const PipelineUp& action) {
   const Pipeline& pipeline = action.pipeline;
   const PipelineStage& first = pipeline.stages.front();
   const std::string link = absl::StrCat("worker ", first.name, ", the first stage: ");
-  const auto fail = [this, link, epoch = pipeline.epoch](const absl::Status& status) {
-    Post(PipelineFailed{epoch, absl::UnavailableError(absl::StrCat(link, status.message()))});
+  const auto fail = [this, link, epoch = pipeline.epoch](const absl::Status& status,
+                                                         bool unreachable = false) {
+    Post(PipelineFailed{epoch, absl::UnavailableError(absl::StrCat(link, status.message())),
+                        unreachable});
   };
   // Steps are numbered from 1, and each is a frame.
   const auto taken = [engine = options_.engine, epoch = pipeline.epoch](uint64_t frames) {
     engine->OnTaken(epoch, frames);
   };
-  absl::StatusOr<std::unique_ptr<FrameSender>> sender =
-      ConnectNear(UnixTransport(pipeline.epoch), first.unix_address,
-                  *options_.make_transport(pipeline.epoch), first.address,
-                  {.on_failure = fail, .on_taken = taken});
-  if (!sender.ok()) return fail(sender.status());
+  absl::StatusOr<std::unique_ptr<FrameSender>> sender = ConnectNear(
+      UnixTransport(pipeline.epoch), first.unix_address, *options_.make_transport(pipeline.epoch),
+      first.address, {.on_failure = fail, .on_taken = taken});
+  if (!sender.ok()) return fail(sender.status(), /*unreachable=*/true);
   const SchedulerConfig config{.epoch = pipeline.epoch,
                                .stages = static_cast<uint32_t>(pipeline.stages.size()),
                                .prefill_chunk = options_.prefill_chunk,

@@ -15,6 +15,8 @@ WorkerState StateOf(const WorkerView& worker, bool is_up) {
 
 const char* WorkerStateName(WorkerState state) {
   switch (state) {
+    case WorkerState::kMeasuring:
+      return "measuring";
     case WorkerState::kSpare:
       return "spare";
     case WorkerState::kFetching:
@@ -42,6 +44,9 @@ void FillCluster(const std::optional<Pipeline>& pipeline, const ClusterView& vie
     if (heartbeat != load.heartbeats.end()) added.heartbeat = heartbeat->second;
     const auto busy = load.busy.find(worker.id);
     if (pipeline.has_value() && busy != load.busy.end()) added.busy = busy->second;
+  }
+  for (const WorkerView& worker : view.measuring) {
+    status.workers.emplace_back().view = worker;
   }
 }
 

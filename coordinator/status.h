@@ -15,17 +15,17 @@
 
 namespace tern {
 
-enum class WorkerState { kSpare, kFetching, kLoading, kServing, kDraining };
+enum class WorkerState { kMeasuring, kSpare, kFetching, kLoading, kServing, kDraining };
 
-// "spare", "fetching", "loading", "serving" or "draining".
+// "measuring", "spare", "fetching", "loading", "serving" or "draining".
 const char* WorkerStateName(WorkerState state);
-inline constexpr WorkerState kWorkerStates[] = {WorkerState::kSpare, WorkerState::kFetching,
-                                                WorkerState::kLoading, WorkerState::kServing,
-                                                WorkerState::kDraining};
+inline constexpr WorkerState kWorkerStates[] = {WorkerState::kMeasuring, WorkerState::kSpare,
+                                                WorkerState::kFetching,  WorkerState::kLoading,
+                                                WorkerState::kServing,   WorkerState::kDraining};
 
 struct WorkerStatus {
   WorkerView view;
-  WorkerState state = WorkerState::kSpare;
+  WorkerState state = WorkerState::kMeasuring;
   Heartbeat heartbeat;         // the last; of epoch 0 if it has no stage
   std::optional<double> busy;  // see ClusterLoad
 };

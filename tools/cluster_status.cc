@@ -81,11 +81,11 @@ std::string StagesTable(const v1::GetStatusResponse& status) {
 // What changes first: a narrow terminal has no room for all.
 std::string WorkersTable(const v1::GetStatusResponse& status) {
   const auto width = static_cast<int>(NameWidth(status));
-  std::string text = absl::StrFormat("\n  %-*s  %-8s %9s %8s %6s %10s %10s %7s  %-10s  %-10s  %s\n",
+  std::string text = absl::StrFormat("\n  %-*s  %-9s %9s %8s %6s %10s %10s %7s  %-10s  %-10s  %s\n",
                                      width, "worker", "state", "layers", "busy", "queued", "steps",
                                      "memory", "threads", "cpus", "isa", "host");
   for (const v1::WorkerStatus& worker : status.workers()) {
-    absl::StrAppendFormat(&text, "  %-*s  %-8s %9s %8s %6u %10u %10s %7u  %-10s  %-10s  %s\n",
+    absl::StrAppendFormat(&text, "  %-*s  %-9s %9s %8s %6u %10u %10s %7u  %-10s  %-10s  %s\n",
                           width, worker.name(), worker.state(),
                           Layers(worker.first_layer(), worker.end_layer()),
                           worker.has_busy() ? PercentText(worker.busy()) : "-",

@@ -327,7 +327,7 @@ bool WorkerDaemon::Impl::Pause(absl::Duration pause) {
 void WorkerDaemon::Impl::Stop() {
   MutexLock lock(mu_);
   stop_ = true;
-  if (session_ != nullptr) session_->Cancel();
+  if (session_ != nullptr) session_->Leave();
   wake_.NotifyAll();
 }
 

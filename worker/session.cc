@@ -14,6 +14,11 @@
 #include "cluster/wire.h"
 
 namespace tern {
+namespace {
+
+constexpr absl::Duration kGoodbyePatience = absl::Seconds(1);
+
+}  // namespace
 
 WorkerSession::WorkerSession(const std::string& coordinator, Hello hello,
                              std::function<absl::StatusOr<WorkerSetup>(const Welcome&)> on_welcome)
@@ -59,6 +64,10 @@ absl::Status WorkerSession::Serve(Stream& stream, WorkerSetup setup) {
     return weights_.Fetch(source, sha256, offset, sink);
   };
   Report(std::move(setup.registration));
+  {
+    MutexLock lock(mu_);
+    serving_ = true;
+  }
   StageHost host(std::move(setup.host),
                  [this](WorkerMessage message) { Report(std::move(message)); });
   std::thread writer([&] { WriteLoop(stream, host); });
@@ -68,6 +77,16 @@ absl::Status WorkerSession::Serve(Stream& stream, WorkerSetup setup) {
   writer.join();
   prober.join();
   return status;
+}
+
+void WorkerSession::Leave() {
+  MutexLock lock(mu_);
+  leaving_ = true;
+  if (serving_) {
+    wake_.NotifyOne();
+  } else {
+    context_.TryCancel();
+  }
 }
 
 void WorkerSession::End() {
@@ -93,10 +112,11 @@ void WorkerSession::WriteLoop(Stream& stream, const StageHost& host) {
     std::deque<WorkerMessage> messages;
     {
       MutexLock lock(mu_);
-      while (outgoing_.empty() && !ended_ && MonotonicNow() < heartbeat_due) {
+      while (outgoing_.empty() && !ended_ && !leaving_ && MonotonicNow() < heartbeat_due) {
         wake_.WaitFor(mu_, heartbeat_due - MonotonicNow());
       }
       if (ended_) return;
+      if (leaving_) break;
       messages = std::exchange(outgoing_, {});
     }
     if (MonotonicNow() >= heartbeat_due) {
@@ -107,6 +127,15 @@ void WorkerSession::WriteLoop(Stream& stream, const StageHost& host) {
       if (!stream.Write(ToProto(message))) return;  // the stream broke: ReadLoop learns why
     }
   }
+  SayGoodbye(stream);
+}
+
+void WorkerSession::SayGoodbye(Stream& stream) {
+  if (!stream.Write(ToProto(Leaving{}))) return;
+  const absl::Time end = MonotonicNow() + kGoodbyePatience;
+  MutexLock lock(mu_);
+  while (!ended_ && MonotonicNow() < end) wake_.WaitFor(mu_, end - MonotonicNow());
+  if (!ended_) context_.TryCancel();
 }
 
 absl::StatusOr<CoordinatorMessage> WorkerSession::Read(Stream& stream) {

@@ -25,7 +25,7 @@ struct WorkerSetup {
   StageHostOptions host;  // without coordinator_address and fetch: those are the session's
 };
 
-// Run may be called once; Cancel from any thread.
+// Run may be called once; Leave from any thread.
 class WorkerSession {
  public:
   // `on_welcome` takes the processors that the worker was given; an error of it ends the session.
@@ -36,8 +36,8 @@ class WorkerSession {
   // dismissed the worker.
   absl::Status Run() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Ends Run, soon.
-  void Cancel() { context_.TryCancel(); }
+  // Ends Run, soon: tells the coordinator, if it listens.
+  void Leave() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Whether the coordinator has welcomed the worker.
   bool welcomed() const { return welcomed_; }
@@ -52,8 +52,10 @@ class WorkerSession {
   void End() ABSL_LOCKS_EXCLUDED(mu_);
   // Queues a message for the coordinator; never blocks.
   void Report(WorkerMessage message) ABSL_LOCKS_EXCLUDED(mu_);
-  // Writes what is queued, and a heartbeat whenever one is due, until `ended_`.
+  // Writes what is queued, and a heartbeat whenever one is due, until `ended_` or `leaving_`.
   void WriteLoop(Stream& stream, const StageHost& host) ABSL_LOCKS_EXCLUDED(mu_);
+  // Waits, not for long, for the coordinator to end the stream.
+  void SayGoodbye(Stream& stream) ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<CoordinatorMessage> Read(Stream& stream);
   absl::Status ReadLoop(Stream& stream, StageHost& host);
   // Probes links, one after the other, until `ended_`.
@@ -73,6 +75,8 @@ class WorkerSession {
   CondVar probe_wake_;
   std::deque<WorkerMessage> outgoing_ ABSL_GUARDED_BY(mu_);
   std::deque<ProbeLink> probes_ ABSL_GUARDED_BY(mu_);
+  bool serving_ ABSL_GUARDED_BY(mu_) = false;  // there is a writer
+  bool leaving_ ABSL_GUARDED_BY(mu_) = false;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
 };
 

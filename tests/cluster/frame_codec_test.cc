@@ -185,11 +185,11 @@ TEST(FrameCodecTest, TheBytesAreThoseOfTheProtocolPage) {
   step.step = 0x0304;
   step.release = {0x05};
   EXPECT_THAT(Encoded(std::move(step)),
-              ElementsAre('T', 'R', 'N', 'F', 5, 0, 1, 0,  // magic, version, kind, dtype
+              ElementsAre('T', 'R', 'N', 'F', 6, 0, 1, 0,  // magic, version, kind, dtype
                           2, 1, 0, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0,  // epoch, step
                           0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,  // entries, releases, rows
                           0, 0, 0, 0, 56, 0, 0, 0,             // dim, head_bytes
-                          0x5E, 0xDB, 0x07, 0x5B,              // crc
+                          0x52, 0xFC, 0x7C, 0x7F,              // crc
                           5, 0, 0, 0, 0, 0, 0, 0));            // release
 }
 
@@ -252,7 +252,7 @@ TEST(FrameCodecTest, RefusesAnotherVersionOrEpochByName) {
   const absl::Status version =
       DecodeFrame(With<uint16_t>(Encoded(SomeStep()), kVersionAt, 3), kLimits).status();
   EXPECT_EQ(version.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(version.message()), HasSubstr("version: found 3, want 5"));
+  EXPECT_THAT(std::string(version.message()), HasSubstr("version: found 3, want 6"));
   const absl::Status epoch =
       DecodeFrame(With<uint64_t>(Encoded(SomeStep()), kEpochAt, 8), kLimits).status();
   EXPECT_EQ(epoch.code(), absl::StatusCode::kFailedPrecondition);

@@ -93,6 +93,8 @@ class Interpreter {
     std::string actions;
     if (command.name == "wait") {
       actions = Wait(command);
+    } else if (command.name == "connect") {
+      actions = Show(Step(WorkerConnected{Argument(command, 0)}));
     } else if (command.name == "drain") {
       actions = Show(Step(DrainWorker{command.arguments.at(0)}));
     } else if (command.name == "join") {
@@ -135,14 +137,16 @@ class Interpreter {
   MembershipEvent EventOf(const DataCommand& command) {
     const uint64_t first = Argument(command, 0);
     if (command.name == "gone") return WorkerGone{first, Text(command, 1)};
-    if (command.name == "broken") {
-      return PipelineFailed{first, absl::UnavailableError(Text(command, 1))};
+    if (command.name == "broken" || command.name == "unreachable") {
+      return PipelineFailed{first, absl::UnavailableError(Text(command, 1)),
+                            command.name == "unreachable"};
     }
     return WorkerSaid{first, MessageOf(command)};
   }
 
   WorkerMessage MessageOf(const DataCommand& command) {
     if (command.name == "hello") return HelloOf(command);
+    if (command.name == "leaving") return Leaving{};
     if (command.name == "register") return Registration(command);
     const uint64_t epoch = Argument(command, 1);
     if (command.name == "prefetched") {
@@ -214,8 +218,12 @@ class Interpreter {
 
   // What each worker does.
   std::string Workers() const {
+    const ClusterView view = membership_->View();
     std::string text;
-    for (const WorkerView& worker : membership_->View().workers) {
+    for (const WorkerView& worker : view.measuring) {
+      absl::StrAppend(&text, worker.info.name, ": measuring, cpus ", worker.info.cpuset, "\n");
+    }
+    for (const WorkerView& worker : view.workers) {
       absl::StrAppend(&text, worker.info.name, ": layers [", worker.layers.begin, ", ",
                       worker.layers.end, ")", worker.fetching ? ", fetching" : "",
                       worker.draining ? ", draining" : "", "\n");

@@ -80,7 +80,8 @@ std::vector<WorkerMessage> WorkerMessages() {
           StageReady{3, kDigest, kOtherDigest, uint64_t{1} << 40, uint64_t{1} << 39},
           StageCommitted{3},
           StageFailed{3, absl::DataLossError("tensor x: damaged")},
-          Heartbeat{3, 17, 2, absl::Milliseconds(250)}};
+          Heartbeat{3, 17, 2, absl::Milliseconds(250)},
+          Leaving{}};
 }
 
 std::vector<CoordinatorMessage> CoordinatorMessages() {

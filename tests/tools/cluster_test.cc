@@ -126,6 +126,7 @@ TEST_F(ClusterTest, SaysWhatItDoesAndStopsWhenAsked) {
     EXPECT_EQ(worker->Wait(), 0) << worker->text();
   }
   serve_->WaitForLine("waiting for 2 more workers");
+  EXPECT_THAT(serve_->text(), HasSubstr("worker alpha was lost: it was told to stop"));
   serve_->Signal(SIGTERM);
   EXPECT_EQ(serve_->Wait(), 0) << serve_->text();
 }
