@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/tuner.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/program.h"
 
 namespace tern {
 namespace {
@@ -30,18 +30,6 @@ constexpr size_t kMostCopies = 256;
 constexpr int kRepeats = 5;
 constexpr size_t kTokens[] = {1, 8, 64};  // one, few, many
 constexpr uint8_t kZeros = 0x55;          // four weights of 0 in T2R16; speed does not depend on it
-
-std::string ProgramName() {
-  std::error_code ignored;
-  return std::filesystem::read_symlink("/proc/self/exe", ignored).string();
-}
-
-// Of this program: another one may have other kernels.
-std::string BuildName() {
-  struct stat file = {};
-  if (stat("/proc/self/exe", &file) != 0) return "unknown";
-  return absl::StrCat(file.st_size, ".", file.st_mtim.tv_sec, ".", file.st_mtim.tv_nsec);
-}
 
 // Kernels of a packing that are worth measuring: all that this CPU runs, but portable ones only if
 // there are no others.
@@ -179,8 +167,8 @@ std::optional<MatrixKernels> ParseChoice(const std::string& names) {
 KernelTuner::KernelTuner(ThreadPool* pool, std::string cache_path)
     : pool_(pool),
       cache_path_(std::move(cache_path)),
-      program_(absl::StrCat(ProgramName(), "|")),
-      machine_(absl::StrCat(program_, CpuModel(), "|", BuildName())) {
+      program_(absl::StrCat(ProgramPath(), "|")),
+      machine_(absl::StrCat(program_, CpuModel(), "|", ProgramBuild())) {
   Load();
 }
 

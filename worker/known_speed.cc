@@ -14,9 +14,9 @@
 #include "base/file_notes.h"
 #include "base/host_id.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
-#include "base/version.h"
 #include "worker/speed.h"
 
 namespace tern {
@@ -27,7 +27,7 @@ constexpr absl::Duration kKept = absl::Hours(7 * 24);
 std::string NameFor(const Topology& topology, const std::vector<int>& cpus, const Kernels& kernels,
                     size_t threads) {
   const std::string text = absl::StrCat(
-      kVersion, "\n", HostId(), "\n", topology.ToString(), "\n", topology.processor_quota, "\n",
+      ProgramBuild(), "\n", HostId(), "\n", topology.ToString(), "\n", topology.processor_quota, "\n",
       CpusetName(cpus), "\n", threads, "\n", IsaName(kernels.isa), "\n",
       kernels.is_forced ? kernels.matrix.ToString() : "", "\n", kernels.screen_from_rows);
   return "speed-" + Sha256Hex(AsBytes(text));

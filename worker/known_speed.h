@@ -17,8 +17,8 @@
 
 namespace tern {
 
-// What was measured on these processors of this machine by this version, with as many threads and
-// the same kernels. Kept for a week: another program may have been in the way.
+// What was measured on these processors of this machine by this build, with as many threads and the
+// same kernels. Kept for a week: another program may have been in the way.
 //
 // Thread-compatible.
 class KnownSpeed {
