@@ -42,13 +42,19 @@ struct Ahead {
 
 // Row groups [row / 16, row / 16 + kGroups) times tokens [token, token + kTokens). A 32-bit lane
 // holds at most 2 * 127 * cols.
+//
+// GCC 12 has all sums in registers only if each loop over them is unrolled early. In the short loop
+// over a panel it also copies every one of them in each step, which takes a third longer, unless an
+// empty statement takes them in their places.
 template <typename Tile, Begin kBegin, int kGroups, int kTokens>
 void RunTile(const GemmArgs& args, const uint8_t* weights, Ahead ahead, size_t row, size_t token) {
   const size_t group_bytes = GroupBytes<Tile>(args.cols);
   const int8_t* x = args.x + token * args.x_stride;
   int32_t* out = args.sums + token * args.sums_stride + row;
   __m512i sums[kGroups][kTokens];
+#pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 2
     for (int g = 0; g < kGroups; ++g) {
       sums[g][t] = kBegin == Begin::kMinusXSums
                        ? _mm512_set1_epi32(-args.x_sums[token + t])
@@ -57,6 +63,7 @@ void RunTile(const GemmArgs& args, const uint8_t* weights, Ahead ahead, size_t r
   }
   for (size_t col = 0; col < args.cols; col += Tile::kCols) {
     __m512i codes[kGroups][Tile::kCols / 4];
+#pragma GCC unroll 2
     for (int g = 0; g < kGroups; ++g) {
       const uint8_t* tile = weights + g * group_bytes;
       Tile::Codes(tile, codes[g]);
@@ -64,15 +71,20 @@ void RunTile(const GemmArgs& args, const uint8_t* weights, Ahead ahead, size_t r
     }
     weights += kTileBytes;
     for (size_t j = 0; j < Tile::kCols / 4; ++j) {
+#pragma GCC unroll 8
       for (int t = 0; t < kTokens; ++t) {
         const __m512i x4 = Broadcast4(x + t * args.x_stride + col + 4 * j);
+#pragma GCC unroll 2
         for (int g = 0; g < kGroups; ++g) {
           sums[g][t] = _mm512_dpbusd_epi32(sums[g][t], codes[g][j], x4);
+          if constexpr (!Tile::kIsStored) asm("" : "+v"(sums[g][t]));
         }
       }
     }
   }
+#pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 2
     for (int g = 0; g < kGroups; ++g) {
       _mm512_storeu_si512(out + t * args.sums_stride + g * kTileRows, sums[g][t]);
     }
