@@ -26,10 +26,10 @@ struct CoordinatorOptions {
   double move_gain = 0.1;    // a plan that is better by this share is moved to
   // What plans are judged by.
   Objective objective = Objective::kThroughput;
-  uint32_t streams = 8;     // that generate at once
-  double prompt_ratio = 4;  // tokens of prompts for each that is generated, to plan for
-  uint32_t context = 0;     // most tokens of a sequence; 0: what the model allows
-  uint64_t kv_tokens = 0;   // KV cache over all sequences, at least the context; 0: twice that
+  uint32_t streams = 8;                              // that generate at once
+  double prompt_ratio = PlanOptions().prompt_ratio;  // tokens of prompts for each generated one
+  uint32_t context = 0;    // most tokens of a sequence; 0: what the model allows
+  uint64_t kv_tokens = 0;  // KV cache over all sequences, at least the context; 0: twice that
   KvType kv_type = KvType::kF16;
   uint32_t max_rows = 256;         // of a step
   WireType wire = WireType::kF32;  // of activations between workers

@@ -13,6 +13,7 @@
 #include "base/topology.h"
 #include "bench/machine.h"
 #include "model/model_file.h"
+#include "partition/plan.h"
 #include "tools/cluster_report.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
@@ -26,6 +27,7 @@ struct BenchClusterFlags {
   std::string cpuset = "auto";
   size_t workers = 2;
   uint32_t link_mbit = 100;
+  double prompt_ratio = PlanOptions().prompt_ratio;
   ClusterBenchOptions options;
   std::string json;
 };
@@ -107,6 +109,7 @@ absl::Status Bench(const BenchClusterFlags& flags) {
   deployment.config = file->config();
   deployment.cpus = cpus;
   deployment.streams = options.streams;
+  deployment.prompt_ratio = flags.prompt_ratio;
   deployment.link_mbit = flags.link_mbit;
   deployment.scratch = scratch.path();
   deployment.kv_tokens = KvTokens(options);
@@ -138,6 +141,11 @@ void AddBenchCluster(CLI::App& bench, absl::Status& status) {
       ->add_option("--link-mbit", flags->link_mbit,
                    "Mbit/s of the slow links, in each direction; 0: no workers over such")
       ->check(CLI::Range(0u, 100000u))
+      ->capture_default_str();
+  command
+      ->add_option("--prompt-ratio", flags->prompt_ratio,
+                   "Tokens of prompts for each that is generated, for the workers' plan")
+      ->check(CLI::Range(0.0, 1000.0))
       ->capture_default_str();
   command->add_option("--cpuset", flags->cpuset, "Processors to pin to")->capture_default_str();
   ClusterBenchOptions& options = flags->options;

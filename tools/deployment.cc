@@ -214,6 +214,7 @@ absl::StatusOr<std::unique_ptr<Deployment>> DeployWorkers(const DeploymentOption
   serve.listen = "127.0.0.1:0";
   serve.workers = static_cast<uint32_t>(options.cpus.size());
   serve.streams = options.streams;
+  serve.prompt_ratio = options.prompt_ratio;
   serve.kv_tokens = options.kv_tokens;
   serve.unix_socket = links == Links::kUnixSockets;
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<Coordinator> coordinator, Coordinator::Create(serve));

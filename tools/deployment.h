@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "coordinator/engine.h"
 #include "model/config.h"
+#include "partition/plan.h"
 #include "partition/prediction.h"
 #include "partition/worker_profile.h"
 #include "text/tokenizer.h"
@@ -23,11 +24,12 @@ namespace tern {
 
 struct DeploymentOptions {
   std::string model;
-  ModelConfig config;      // the model's
-  std::vector<int> cpus;   // one thread is pinned to each
-  uint64_t kv_tokens = 0;  // over all sequences
-  std::string scratch;     // a folder for caches and sockets
-  uint32_t streams = 1;    // to plan for
+  ModelConfig config;                                // the model's
+  std::vector<int> cpus;                             // one thread is pinned to each
+  uint64_t kv_tokens = 0;                            // over all sequences
+  std::string scratch;                               // a folder for caches and sockets
+  uint32_t streams = 1;                              // to plan for
+  double prompt_ratio = PlanOptions().prompt_ratio;  // the same
   uint32_t link_mbit = 0;  // Mbit/s in each direction of Links::kSlowTcp, which want some
 };
 
