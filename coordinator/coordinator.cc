@@ -40,6 +40,7 @@
 #include "coordinator/request_recorder.h"
 #include "coordinator/status.h"
 #include "metrics/metrics_server.h"
+#include "model/kv_cache.h"
 #include "model/model_file.h"
 #include "model/tensor_digests.h"
 #include "model/transformer.h"
@@ -209,12 +210,9 @@ absl::Status Coordinator::Impl::StartServer(const Address& listen) {
 }
 
 ControllerOptions Coordinator::Impl::ControllerSetup(const CoordinatorOptions& options) {
-  const uint64_t context = manifest_.config.context;
-  const uint64_t kv_tokens = options.kv_tokens == 0 ? 2 * context : options.kv_tokens;
-  if (kv_tokens < context) {
-    LogWarning("KV cache: found ", kv_tokens, " tokens, want the context at least, so it has ",
-               context);
-  }
+  const uint32_t context = manifest_.config.context;
+  const uint64_t kv_tokens =
+      options.kv_tokens == 0 ? uint64_t{2} * context : KvTokensFor(options.kv_tokens, context);
   std::error_code ignored;
   return {.membership = {.workers = options.workers,
                          .max_workers = options.max_workers,

@@ -32,6 +32,12 @@ constexpr size_t kMemoryPageBytes = 4096;
 
 }  // namespace
 
+uint64_t KvTokensFor(uint64_t asked, uint32_t context) {
+  if (asked >= context) return asked;
+  LogWarning("KV cache: found ", asked, " tokens, want the context at least, so it has ", context);
+  return context;
+}
+
 const char* KvTypeName(KvType type) {
   switch (type) {
     case KvType::kF16:

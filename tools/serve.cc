@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // `tern serve`: the coordinator of a cluster.
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -39,13 +40,15 @@ absl::Status WritePortFile(const std::string& path, uint16_t port) {
   std::error_code none;
   const bool is_pipe = std::filesystem::is_fifo(path, none);
   const std::string part = is_pipe ? path : path + ".part";
+  errno = 0;
   std::ofstream file(part);
   file << port << "\n";
   file.close();
   if (file.good() && (is_pipe || std::rename(part.c_str(), path.c_str()) == 0)) {
     return absl::OkStatus();
   }
-  return absl::UnknownError(absl::StrCat("--port-file ", path, ": cannot be written"));
+  const int reason = errno == 0 ? EIO : errno;
+  return absl::ErrnoToStatus(reason, absl::StrCat("--port-file ", path, ": cannot be written"));
 }
 
 absl::Status Serve(const ServeFlags& flags) {

@@ -24,6 +24,7 @@
 #include "bench/text_file.h"
 #include "cluster/mpi_world.h"
 #include "model/content_id.h"
+#include "model/kv_cache.h"
 #include "tools/local_model.h"
 #include "tools/mpi_bench.h"
 #include "tools/mpi_exchange.h"
@@ -128,8 +129,9 @@ absl::StatusOr<MpiPlan> Plan(const MpiFlags& flags, const ModelConfig& config,
                              const ClusterProfile& cluster, PlanReport& report) {
   MpiPlanOptions options;
   options.plan.kv_type = flags.kv;
-  options.plan.kv_tokens =
-      std::max<uint64_t>(config.context, flags.kv_tokens == 0 ? kDefaultKvTokens : flags.kv_tokens);
+  options.plan.kv_tokens = flags.kv_tokens == 0
+                               ? std::max<uint64_t>(config.context, kDefaultKvTokens)
+                               : KvTokensFor(flags.kv_tokens, config.context);
   options.plan.use_all = flags.use_all;
   options.plan.streams = flags.in_flight;
   options.plan.cached_tokens = std::min(options.plan.cached_tokens, config.context / 2);

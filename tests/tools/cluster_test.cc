@@ -406,6 +406,11 @@ TEST_F(ClusterTest, ThePortFileHoldsThePort) {
   std::string port;
   std::getline(file, port);
   EXPECT_EQ(port, address.substr(0, address.find(';')));
+
+  command.back() = directory_ + "/none/port";
+  Process refused(command);
+  EXPECT_EQ(refused.Wait(), 1);
+  EXPECT_THAT(refused.text(), HasSubstr("/none/port: cannot be written: No such file"));
 }
 
 }  // namespace
