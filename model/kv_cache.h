@@ -30,8 +30,8 @@ constexpr uint64_t KvPagesFor(uint64_t tokens) {
   return (tokens + kKvPageTokens - 1) / kKvPageTokens;
 }
 
-// The tokens that a cache has room for which was asked to have it for `asked`: those of a context at
-// least. Says so in the log where that is more.
+// The tokens that a cache has room for which was asked to have it for `asked`: those of a context
+// at least. Says so in the log where that is more.
 uint64_t KvTokensFor(uint64_t asked, uint32_t context);
 
 // Columns of a head in the cache: head_dim rounded up to whole vectors.

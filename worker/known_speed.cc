@@ -27,8 +27,8 @@ constexpr absl::Duration kKept = absl::Hours(7 * 24);
 std::string NameFor(const Topology& topology, const std::vector<int>& cpus, const Kernels& kernels,
                     size_t threads) {
   const std::string text = absl::StrCat(
-      ProgramBuild(), "\n", HostId(), "\n", topology.ToString(), "\n", topology.processor_quota, "\n",
-      CpusetName(cpus), "\n", threads, "\n", IsaName(kernels.isa), "\n",
+      ProgramBuild(), "\n", HostId(), "\n", topology.ToString(), "\n", topology.processor_quota,
+      "\n", CpusetName(cpus), "\n", threads, "\n", IsaName(kernels.isa), "\n",
       kernels.is_forced ? kernels.matrix.ToString() : "", "\n", kernels.screen_from_rows);
   return "speed-" + Sha256Hex(AsBytes(text));
 }
